@@ -1,0 +1,1 @@
+"""The ground floor: clock, entropy, errors, settings, logging, HTTP. Imports nothing of ours."""

@@ -1,0 +1,79 @@
+"""What an installation is configured to be: one frozen record, read once, passed down.
+
+Durations of AWS and Kubernetes that a user waits for are named in `Timings` with their real defaults; `scaled` shortens
+all of them for tests and `--time-scale`. Load, probes, stop time-outs and billing are not here: they stay real.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Timings:
+    """Waiting periods in seconds."""
+
+    healthy_without_check: float = 40.0
+    """ECS: a task with neither load balancer nor health check counts as healthy after this long RUNNING."""
+    stopped_task_retention: float = 3600.0
+    """ECS keeps a stopped task describable for at least an hour."""
+    deleted_interface_grace: float = 0.0
+    """How long an interface lingers after its task stopped."""
+    agent_lost_after: float = 60.0
+    """No word from an agent for this long: the machine's `agentConnected` turns false."""
+
+    def scaled(self, factor: float) -> Timings:
+        """The same periods, `factor` times shorter."""
+        values = {f.name: getattr(self, f.name) / factor for f in dataclasses.fields(self)}
+        return Timings(**values)
+
+
+def default_home() -> Path:
+    """`ROPEWALK_HOME`, else /var/lib/ropewalk as root, else the XDG state folder."""
+    if configured := os.environ.get("ROPEWALK_HOME"):
+        return Path(configured)
+    if os.geteuid() == 0:
+        return Path("/var/lib/ropewalk")
+    state = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
+    return Path(state) / "ropewalk"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """One installation."""
+
+    home: Path = field(default_factory=default_home)
+    account: str = "123456789012"
+    region: str = "us-east-1"
+    zones: tuple[str, ...] = ("us-east-1a", "us-east-1b", "us-east-1c")
+    port: int = 4566
+    default_vpc_cidr: str = "172.31.0.0/16"
+    simulated: bool = False
+    accept_any_credentials: bool = False
+    fargate_limits: str = "lecture"
+    """"lecture": at most 4 vCPU and 30 GB; "aws": at most 16 vCPU and 120 GB."""
+    timings: Timings = field(default_factory=Timings)
+    time_scale: float = 1.0
+
+    @property
+    def run(self) -> Path:
+        """Sockets, pid files, locks: what a reboot may take."""
+        return self.home / "run"
+
+    @property
+    def agent_socket(self) -> Path:
+        """Where agents dial the aws process."""
+        return self.run / "agents.sock"
+
+    @property
+    def host_socket(self) -> Path:
+        """Where machine agents and the control plane dial the host agent."""
+        return self.run / "host.sock"
+
+    @property
+    def endpoint(self) -> str:
+        """The AWS endpoint as seen on this host."""
+        return f"http://127.0.0.1:{self.port}"

@@ -1,0 +1,1 @@
+"""Composition: what runs in which process, and who keeps it running."""

@@ -1,0 +1,51 @@
+"""Read-only views that one slice offers another. The owner implements, the daemon wires; nobody imports a sibling."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from ropewalk.model.ids import SecurityGroupId, SubnetId, VpcId
+from ropewalk.model.network import SubnetSpec
+from ropewalk.model.workload import Record
+
+
+class SubnetView(Record, frozen=True):
+    spec: SubnetSpec
+    vpc: VpcId
+    free_addresses: int
+
+
+class NetworkReader(Protocol):
+    """Offered by the ec2 slice."""
+
+    async def subnet(self, subnet: SubnetId) -> SubnetView | None: ...
+
+    async def security_group_vpc(self, group: SecurityGroupId) -> VpcId | None:
+        """The VPC a group belongs to, None where there is no such group."""
+        ...
+
+    async def default_security_group(self, vpc: VpcId) -> SecurityGroupId: ...
+
+
+class RoleReader(Protocol):
+    """Offered by the iam slice."""
+
+    async def role_exists(self, role_arn: str) -> bool: ...
+
+    async def trusts(self, role_arn: str, service: str) -> bool:
+        """Whether the role's trust policy lets `service` ("ecs-tasks.amazonaws.com") assume it."""
+        ...
+
+
+class TemporaryKeys(Record, frozen=True):
+    access_key_id: str
+    secret_access_key: str
+    session_token: str
+    expires_at: float
+    """Wall time."""
+
+
+class RoleSessions(Protocol):
+    """Offered by the sts slice: how the control plane hands a workload its role."""
+
+    async def session(self, role_arn: str, session_name: str, seconds: float) -> TemporaryKeys: ...

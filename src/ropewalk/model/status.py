@@ -1,0 +1,99 @@
+"""What an agent reports about a workload: facts as they happened on the machine, in order, with wall times.
+
+A status is complete (never a difference), and carries a sequence number that grows with every change; the control plane
+takes the highest and acknowledges it, the agent resends until then.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from ropewalk.model.ids import WorkloadUid
+from ropewalk.model.workload import Generation, Record
+
+
+class ContainerPhase(Enum):
+    PENDING = "pending"
+    """Not yet created: waiting for its image, its volumes or another container."""
+    CREATED = "created"
+    RUNNING = "running"
+    EXITED = "exited"
+
+
+class Health(Enum):
+    UNKNOWN = "unknown"
+    HEALTHY = "healthy"
+    UNHEALTHY = "unhealthy"
+
+
+class WorkloadPhase(Enum):
+    ACCEPTED = "accepted"
+    """In the agent's journal; nothing made yet."""
+    PREPARING = "preparing"
+    """Sandbox, interface, volumes and images on the way."""
+    STARTING = "starting"
+    """Containers are being started in their order."""
+    RUNNING = "running"
+    STOPPING = "stopping"
+    STOPPED = "stopped"
+    """Nothing of it is left on the machine but its logs and this record."""
+
+
+class StopCause(Enum):
+    """Why a workload stopped, in general terms; each family has its own words for them."""
+
+    NONE = ""
+    REQUESTED = "requested"
+    ESSENTIAL_EXITED = "essential-exited"
+    COMPLETED = "completed"
+    """Every container ended by itself."""
+    START_FAILED = "start-failed"
+    IMAGE_PULL_FAILED = "image-pull-failed"
+    RESOURCE_FAILED = "resource-failed"
+    """Sandbox, interface, volume, log group or secret could not be had."""
+    UNHEALTHY = "unhealthy"
+    DEPENDENCY_FAILED = "dependency-failed"
+    REFUSED = "refused"
+    """The agent cannot run such a workload; `reason` says why."""
+    MACHINE_LOST = "machine-lost"
+
+
+class ContainerStatus(Record, frozen=True):
+    name: str
+    phase: ContainerPhase = ContainerPhase.PENDING
+    runtime_id: str = ""
+    image_digest: str = ""
+    pid: int = 0
+    exit_code: int | None = None
+    reason: str = ""
+    """As the families print it: "OutOfMemoryError: container killed due to memory usage", …"""
+    out_of_memory: bool = False
+    health: Health = Health.UNKNOWN
+    health_changed_at: float = 0.0
+    restarts: int = 0
+    created_at: float = 0.0
+    started_at: float = 0.0
+    finished_at: float = 0.0
+
+
+class WorkloadStatus(Record, frozen=True):
+    uid: WorkloadUid
+    generation: Generation
+    """Of the newest Workload record the agent has accepted."""
+    sequence: int
+    phase: WorkloadPhase
+    containers: tuple[ContainerStatus, ...] = ()
+    cause: StopCause = StopCause.NONE
+    reason: str = ""
+    pull_started_at: float = 0.0
+    pull_stopped_at: float = 0.0
+    started_at: float = 0.0
+    """When the workload was first RUNNING."""
+    stopping_at: float = 0.0
+    execution_stopped_at: float = 0.0
+    """When its last container ended."""
+    stopped_at: float = 0.0
+    address: str = ""
+
+    def container(self, name: str) -> ContainerStatus | None:
+        return next((c for c in self.containers if c.name == name), None)

@@ -1,0 +1,264 @@
+"""A workload: containers that start, run and stop together on one machine.
+
+An ECS task and a Kubernetes pod both lower to this record by a pure function; the agent, the scheduler core and the
+bill see nothing else. Terms are general: ECS's `essential` is "its end ends the workload", a pod's restart policy is a
+rule per container, `dependsOn` and init containers are both conditions that a start waits for.
+
+Units: CPU in thousandths of a vCPU, memory in bytes, time in seconds. Unknown fields refuse the record
+(`forbid_unknown_fields`), so that an old agent never runs half of what a new control plane meant.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+import msgspec
+
+from ropewalk.model.ids import InterfaceId, MachineId, Owner, WorkloadUid
+
+
+class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Base of every record of the waist: immutable, strict, compact on the wire."""
+
+
+class Desire(Enum):
+    RUN = "run"
+    STOP = "stop"
+
+
+class Isolation(Enum):
+    """Whose kernel the containers see."""
+
+    SHARED_KERNEL = "runc"
+    OWN_KERNEL = "gvisor"
+
+
+class NetworkMode(Enum):
+    INTERFACE = "interface"
+    """An elastic interface of its own (ECS awsvpc, a Fargate pod)."""
+    BRIDGE = "bridge"
+    HOST = "host"
+    NONE = "none"
+
+
+class RestartRule(Enum):
+    NEVER = "never"
+    ON_FAILURE = "on-failure"
+    ALWAYS = "always"
+
+
+class StartCondition(Enum):
+    """What a container waits for in another before it starts."""
+
+    STARTED = "started"
+    COMPLETED = "completed"
+    """Exited, whatever its code."""
+    SUCCEEDED = "succeeded"
+    """Exited with 0."""
+    HEALTHY = "healthy"
+
+
+class Generation(Record, frozen=True, order=True):
+    """Which write of which store a record comes from. Compare only within one `store_id`."""
+
+    store_id: str
+    epoch: int
+    number: int
+
+    def supersedes(self, older: Generation) -> bool:
+        """Whether a record of this generation may replace one of `older`: never an older one of the same store."""
+        if self.store_id != older.store_id:
+            return True
+        return (self.epoch, self.number) >= (older.epoch, older.number)
+
+
+class Dependency(Record, frozen=True):
+    container: str
+    condition: StartCondition
+    timeout: float = 0.0
+    """Give up (and fail the workload) after this many seconds of waiting; 0 waits for ever."""
+
+
+class Probe(Record, frozen=True):
+    """A command run inside the container; other kinds (HTTP, TCP, gRPC) come with pods."""
+
+    command: tuple[str, ...]
+    interval: float = 30.0
+    timeout: float = 5.0
+    failures: int = 3
+    """Consecutive failures that turn the container UNHEALTHY."""
+    grace: float = 0.0
+    """Failures in this first period are not counted."""
+
+
+class Port(Record, frozen=True):
+    container_port: int
+    protocol: str = "tcp"
+    host_port: int = 0
+    """0: the same port for an interface of its own; a dynamic one on a bridge."""
+    name: str = ""
+
+
+class EnvironmentVariable(Record, frozen=True):
+    name: str
+    value: str
+
+
+class Mount(Record, frozen=True):
+    volume: str
+    path: str
+    read_only: bool = False
+
+
+class Ulimit(Record, frozen=True):
+    name: str
+    soft: int
+    hard: int
+
+
+class LogRoute(Record, frozen=True):
+    """Where a container's output goes beside the machine's own file: a stream of the Logs service."""
+
+    group: str
+    stream: str
+    region: str = ""
+    create_group: bool = False
+    credentials: str = ""
+    """Name of the workload's credential with which the agent writes."""
+
+
+class Resources(Record, frozen=True):
+    """Limits hold; requests weigh. Zero means none."""
+
+    cpu_millis: int = 0
+    """Hard CPU limit (quota)."""
+    cpu_shares: int = 0
+    """Relative weight under contention, in cgroup v1 shares (1024 a vCPU)."""
+    memory_bytes: int = 0
+    """Hard memory limit: beyond it the container is killed."""
+    memory_reservation_bytes: int = 0
+
+
+class Container(Record, frozen=True):
+    name: str
+    image: str
+    command: tuple[str, ...] | None = None
+    """Replaces the image's ENTRYPOINT; None keeps it."""
+    arguments: tuple[str, ...] | None = None
+    """Replaces the image's CMD; None keeps it."""
+    environment: tuple[EnvironmentVariable, ...] = ()
+    working_directory: str = ""
+    user: str = ""
+    """"", "uid", "uid:gid", "name" or "name:group", as Docker reads it."""
+    essential: bool = True
+    """Its end ends the workload."""
+    restart: RestartRule = RestartRule.NEVER
+    depends_on: tuple[Dependency, ...] = ()
+    health: Probe | None = None
+    resources: Resources = Resources()
+    ports: tuple[Port, ...] = ()
+    mounts: tuple[Mount, ...] = ()
+    log: LogRoute | None = None
+    read_only_root: bool = False
+    privileged: bool = False
+    add_capabilities: tuple[str, ...] = ()
+    drop_capabilities: tuple[str, ...] = ()
+    ulimits: tuple[Ulimit, ...] = ()
+    sysctls: tuple[tuple[str, str], ...] = ()
+    init: bool = False
+    """Run a small init as PID 1 that forwards signals and reaps (Docker's --init)."""
+    interactive: bool = False
+    terminal: bool = False
+    labels: tuple[tuple[str, str], ...] = ()
+    start_timeout: float = 0.0
+    """Seconds its dependencies may take before the workload gives up; 0 waits for ever."""
+    stop_timeout: float = 30.0
+    stop_signal: str = ""
+    """"" takes the image's STOPSIGNAL, else SIGTERM."""
+    pull_credentials: str = ""
+    """Name of a credential for the image's registry; "" pulls anonymously."""
+
+
+class Volume(Record, frozen=True):
+    """Storage that a workload's containers share. `kind` says what backs it."""
+
+    name: str
+    kind: str
+    """"scratch" (lives and dies with the workload) or "host" (a path of the machine)."""
+    path: str = ""
+    """For "host": the machine's path."""
+    size_bytes: int = 0
+    """For "scratch": its limit; 0 is the workload's ephemeral storage."""
+
+
+class InterfaceSpec(Record, frozen=True):
+    """The elastic interface a workload brings along. Addresses were chosen by the ec2 slice, who owns them."""
+
+    id: InterfaceId
+    vpc: str
+    subnet: str
+    address: str
+    """IPv4 without prefix length."""
+    subnet_cidr: str
+    gateway: str
+    mac: str
+    hostname: str = ""
+    """The interface's private DNS name."""
+
+
+class Credential(Record, frozen=True):
+    """A role whose temporary keys the workload's containers (or the agent for it) may fetch."""
+
+    name: str
+    """"task" or "execution", or the container-visible id of a later kind."""
+    role_arn: str
+    path_token: str = ""
+    """Unguessable last part of the path it is served at to the containers; "" is for the agent only."""
+
+
+class Endpoints(Record, frozen=True):
+    """Link-local documents that the agent serves to the workload, outside its namespace."""
+
+    metadata_token: str = ""
+    """Unguessable path part of the task metadata endpoint, version 4; "" serves none."""
+
+
+class Workload(Record, frozen=True):
+    uid: WorkloadUid
+    owner: Owner
+    machine: MachineId
+    generation: Generation
+    name: str
+    """For people: shows in logs and in the runtime's sandbox name."""
+    containers: tuple[Container, ...]
+    desire: Desire = Desire.RUN
+    stop_reason: str = ""
+    volumes: tuple[Volume, ...] = ()
+    network: NetworkMode = NetworkMode.NONE
+    interface: InterfaceSpec | None = None
+    isolation: Isolation = Isolation.SHARED_KERNEL
+    resources: Resources = Resources()
+    """Of the whole workload: the sandbox's cgroup."""
+    ephemeral_storage_bytes: int = 0
+    hostname: str = ""
+    dns_servers: tuple[str, ...] = ()
+    dns_search: tuple[str, ...] = ()
+    extra_hosts: tuple[tuple[str, str], ...] = ()
+    """(hostname, address) lines for /etc/hosts."""
+    shared_pid_namespace: bool = False
+    credentials: tuple[Credential, ...] = ()
+    endpoints: Endpoints = Endpoints()
+    labels: tuple[tuple[str, str], ...] = ()
+    """Facts about the workload for documents that it can read (cluster, family, revision…); never acted upon."""
+
+    def container(self, name: str) -> Container:
+        return next(c for c in self.containers if c.name == name)
+
+
+def encode(workload: Workload) -> bytes:
+    return msgspec.json.encode(workload)
+
+
+def decode(data: bytes) -> Workload:
+    """Raises `msgspec.ValidationError`, naming the field, for anything this version does not know."""
+    return msgspec.json.decode(data, type=Workload)

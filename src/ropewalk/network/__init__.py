@@ -1,0 +1,1 @@
+"""The fabric under instances: VPC routers, interfaces, security groups, resolver. Knows nothing of workloads."""

@@ -1,0 +1,1 @@
+"""Revisioned keys and watches: the one place where state lives. Knows nothing of what the values mean."""
