@@ -31,12 +31,15 @@ class Timings:
         return Timings(**values)
 
 
+SYSTEM_HOME = Path("/var/lib/ropewalk")
+
+
 def default_home() -> Path:
     """`ROPEWALK_HOME`, else /var/lib/ropewalk as root, else the XDG state folder."""
     if configured := os.environ.get("ROPEWALK_HOME"):
         return Path(configured)
     if os.geteuid() == 0:
-        return Path("/var/lib/ropewalk")
+        return SYSTEM_HOME
     state = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
     return Path(state) / "ropewalk"
 
@@ -58,10 +61,22 @@ class Settings:
     timings: Timings = field(default_factory=Timings)
     time_scale: float = 1.0
 
+    mirror: str = ""
+    """"host:port" of a registry that stands in for every other; "" pulls from the real ones."""
+    upstream_resolver: str = ""
+    """Where the VPC resolver forwards names it does not know; "" answers that there is no such name."""
+
     @property
     def run(self) -> Path:
-        """Sockets, pid files, locks: what a reboot may take."""
-        return self.home / "run"
+        """Sockets, pid files, locks: what a reboot may take. Readable by all at the usual place, so that an unprivileged
+        `ropewalk env` finds the installation.
+        """
+        return Path("/run/ropewalk") if self.home == SYSTEM_HOME else self.home / "run"
+
+    @property
+    def logs(self) -> Path:
+        """What our processes print."""
+        return self.home / "log"
 
     @property
     def agent_socket(self) -> Path:

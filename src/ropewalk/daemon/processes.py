@@ -6,6 +6,7 @@ record is written to `<run>/<name>.pid` as JSON. Nothing here knows what the pro
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import select
@@ -16,8 +17,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
-
-from ropewalk.base.clock import Clock
 
 
 class ProcessRecord(msgspec.Struct, frozen=True):
@@ -89,7 +88,7 @@ class DetachedProcess:
     def forget(self) -> None:
         self.pid_file.unlink(missing_ok=True)
 
-    def signal(self, number: int) -> bool:
+    def send(self, number: int) -> bool:
         """Whether it was alive to receive the signal."""
         record = self.record()
         if record is None:
@@ -132,10 +131,8 @@ class DetachedProcess:
             return ""
 
 
-async def ended(record: ProcessRecord, clock: Clock) -> None:
+async def ended(record: ProcessRecord) -> None:
     """Return once the process is gone. Works for processes that are not our children."""
-    import asyncio
-
     try:
         descriptor = os.pidfd_open(record.pid)
     except ProcessLookupError:
@@ -145,9 +142,20 @@ async def ended(record: ProcessRecord, clock: Clock) -> None:
         return
     loop = asyncio.get_running_loop()
     gone: asyncio.Future[None] = loop.create_future()
-    loop.add_reader(descriptor, lambda: gone.done() or gone.set_result(None))
+
+    def wake() -> None:
+        if not gone.done():
+            gone.set_result(None)
+
+    loop.add_reader(descriptor, wake)
     try:
         await gone
     finally:
         loop.remove_reader(descriptor)
         os.close(descriptor)
+
+
+def reap(record: ProcessRecord) -> None:
+    """Take the end of a process that was our child, so that no zombie stays; nothing to do for an adopted one."""
+    with contextlib.suppress(ChildProcessError):
+        os.waitpid(record.pid, os.WNOHANG)

@@ -1,0 +1,1 @@
+"""`make demo`: the lecture's task, for real."""

@@ -1,0 +1,89 @@
+"""The process that keeps the others alive, and nothing else.
+
+`ropewalk up` starts it in a session of its own. It starts each process of the plan as a detached process, waits for any
+to end, and starts it again with growing back-off. Killed itself, it takes nobody along: the next `up` starts another
+one, which finds the processes by their pid files and goes on watching them. On SIGTERM it stops watching and leaves
+them running: `down` ends them one by one, in its own order.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ropewalk.base.clock import Clock, SystemClock
+from ropewalk.base.log import configure, logger
+from ropewalk.base.settings import Settings
+from ropewalk.daemon.installation import load_settings
+from ropewalk.daemon.processes import DetachedProcess, ended, reap
+
+log = logger(__name__)
+
+_FIRST_DELAY = 0.1
+_LONGEST_DELAY = 10.0
+_STEADY_AFTER = 30.0
+"""A process that lived this long starts again at once, with its back-off forgotten."""
+
+
+@dataclass(frozen=True, slots=True)
+class Supervised:
+    """One line of the plan."""
+
+    process: DetachedProcess
+    command: tuple[str, ...]
+    environment: Mapping[str, str] | None = field(default=None)
+
+
+def own_process(settings: Settings, name: str, module: str) -> Supervised:
+    """One of our own Python processes: it reads its settings from the home it is given."""
+    process = DetachedProcess(name, settings.run, settings.logs)
+    return Supervised(process, (sys.executable, "-m", module, str(settings.home)))
+
+
+def plan(settings: Settings) -> tuple[Supervised, ...]:
+    """What runs, in the order of its start. Each waits for what it needs, so the order is only for speed."""
+    return (
+        own_process(settings, "aws", "ropewalk.daemon.aws_process"),
+        own_process(settings, "host-agent", "ropewalk.daemon.host_process"),
+        own_process(settings, "machine-agent", "ropewalk.daemon.agent_process"),
+    )
+
+
+async def keep_alive(item: Supervised, clock: Clock) -> None:
+    """Start it, wait for its end, start it again; for ever."""
+    delay = _FIRST_DELAY
+    while True:
+        record = item.process.start(item.command, item.environment)
+        begun = clock.monotonic()
+        await ended(record)
+        reap(record)
+        if clock.monotonic() - begun > _STEADY_AFTER:
+            delay = _FIRST_DELAY
+        log.warning("process ended, starting it again", process=item.process.name, pid=record.pid, after=delay)
+        await clock.sleep(delay)
+        delay = min(delay * 2, _LONGEST_DELAY)
+
+
+async def supervise(settings: Settings, clock: Clock) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    watchers = [asyncio.create_task(keep_alive(item, clock)) for item in plan(settings)]
+    await stop.wait()
+    for watcher in watchers:
+        watcher.cancel()
+    await asyncio.gather(*watchers, return_exceptions=True)
+
+
+def main() -> None:
+    configure()
+    settings = load_settings(Path(sys.argv[1]))
+    asyncio.run(supervise(settings, SystemClock()))
+
+
+if __name__ == "__main__":
+    main()
