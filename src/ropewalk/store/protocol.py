@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import NewType, Protocol
 
+from ropewalk.base.errors import Retryable
+
 Revision = NewType("Revision", int)
 
 MAX_KEY_BYTES = 1024
@@ -49,6 +51,21 @@ class Compacted(StoreError):
     def __init__(self, oldest: int) -> None:
         super().__init__(f"history before revision {oldest} was compacted")
         self.oldest = Revision(oldest)
+
+
+class OutOfBounds(StoreError):
+    """A key, value, page or lease outside the bounds named above; nothing was done."""
+
+
+class FutureRevision(StoreError):
+    """A list was asked for at a revision the store has not reached: it was read from another store or epoch."""
+
+
+class StoreUnavailable(StoreError, Retryable):
+    """The backend cannot be reached just now. A write that met this may or may not have happened: read and see."""
+
+    def __init__(self, reason: str, after: float = 1.0) -> None:
+        Retryable.__init__(self, reason, after)
 
 
 class StoreClosed(StoreError):
@@ -128,7 +145,7 @@ class Store(Protocol):
     ) -> Page:
         """Entries whose key starts with `prefix`, in key order, `after` exclusive; at an older `revision` if asked.
 
-        Raises `Compacted` where that revision is no longer kept.
+        Raises `Compacted` where that revision is no longer kept, `FutureRevision` where it was not reached yet.
         """
         ...
 
@@ -147,17 +164,24 @@ class Store(Protocol):
     def watch(self, prefix: str, after: Revision) -> AsyncIterator[Event]:
         """Every event under `prefix` with a revision greater than `after`, in order, forever.
 
-        Raises `Compacted` at the first step where `after` is too old, or later where the watcher fell so far behind
-        that its events were compacted away.
+        Raises `Compacted` at the first step where `after` is older than the oldest revision kept, or later where the
+        watcher fell so far behind that its events were compacted away; `StoreClosed` once the store is closed.
         """
         ...
 
     async def compact(self, before: Revision) -> None:
-        """Forget history older than `before`; the newest value of each key always stays."""
+        """Forget history older than `before` (at most the present revision); the newest value of each key stays.
+
+        Afterwards `list` answers at, and `watch` starts after, revisions from `before` on.
+        """
         ...
 
     async def acquire(self, name: str, holder: str, seconds: float) -> Lease:
-        """Take or renew the lease for `holder` if it is free, expired or its own; answers who holds it now."""
+        """Take or renew the lease for `holder` if it is free, expired or its own; answers who holds it now.
+
+        The term grows whenever a lease that was free or expired is taken, and stays while its holder renews it.
+        Count your own time from before this call: the lease may run longer than asked, never shorter.
+        """
         ...
 
     async def release(self, name: str, holder: str) -> None:
