@@ -7,9 +7,18 @@ it one step towards what is wanted. The same key never runs twice at once. What 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol, Union
+
+from ropewalk.base.clock import Clock
+from ropewalk.base.entropy import Entropy
+from ropewalk.base.errors import Retryable
+from ropewalk.base.log import logger
+from ropewalk.runtime.queue import CAPACITY, QueueFull, WorkQueue
+
+log = logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,3 +47,89 @@ class Runnable(Protocol):
     async def run(self) -> None:
         """Runs until cancelled."""
         ...
+
+
+class Controller:
+    """Runs `reconcile` for enqueued keys on `workers` workers. A `Runnable`.
+
+    `everything`, where given, lists all keys: asked once after the queue had overflowed and half of it is worked off.
+    Without it an overflow raises `QueueFull` to whoever enqueues.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        reconcile: Reconcile,
+        *,
+        clock: Clock,
+        entropy: Entropy,
+        workers: int = 1,
+        capacity: int = CAPACITY,
+        everything: Callable[[], Iterable[str]] | None = None,
+    ) -> None:
+        if workers < 1:
+            raise ValueError(f"{name}: a controller has at least one worker")
+        self.name = name
+        self.queue = WorkQueue(clock, entropy, capacity=capacity)
+        self._reconcile = reconcile
+        self._workers = workers
+        self._capacity = capacity
+        self._everything = everything
+        self._overflowed = False
+
+    def enqueue(self, key: str) -> None:
+        """Reconcile `key` soon."""
+        try:
+            self.queue.add(key)
+        except QueueFull:
+            if self._everything is None:
+                raise
+            if not self._overflowed:
+                log.warning("queue full, will list everything", controller=self.name)
+            self._overflowed = True
+
+    def enqueue_after(self, key: str, seconds: float) -> None:
+        """Reconcile `key` in so many seconds, or sooner if it is enqueued."""
+        self.queue.add_after(key, seconds)
+
+    async def run(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.queue.run_timer(), name=f"{self.name} timer")
+            for number in range(self._workers):
+                group.create_task(self._work(), name=f"{self.name} worker {number}")
+
+    async def _work(self) -> None:
+        while True:
+            key = await self.queue.get()
+            try:
+                await self._step(key)
+            except asyncio.CancelledError:
+                task = asyncio.current_task()
+                if task is None or task.cancelling():
+                    self.queue.add(key)  # still counted as running: it runs again once somebody works again
+                    raise
+                delay = self.queue.add_failed(key)
+                log.bug("reconcile was cancelled from inside", controller=self.name, key=key, again=f"{delay:.2f}s")
+            finally:
+                self.queue.done(key)
+            self._list_after_overflow()
+
+    async def _step(self, key: str) -> None:
+        try:
+            result = await self._reconcile(key)
+        except Retryable as wait:
+            log.debug("reconcile will try again", controller=self.name, key=key, reason=wait.reason)
+            self.queue.add_after(key, wait.after)
+        except Exception:
+            delay = self.queue.add_failed(key)
+            log.bug("reconcile failed", controller=self.name, key=key, again=f"{delay:.2f}s")
+        else:
+            self.queue.forget(key)
+            if isinstance(result, RequeueAfter):
+                self.queue.add_after(key, result.seconds)
+
+    def _list_after_overflow(self) -> None:
+        if self._overflowed and self._everything is not None and len(self.queue) <= self._capacity // 2:
+            self._overflowed = False
+            for key in self._everything():
+                self.enqueue(key)
