@@ -1,0 +1,239 @@
+"""The words of the workload life cycle: what is remembered, what happens, what is to be done.
+
+State is a record that the agent keeps in its journal, so a restart goes on from it. Events are facts from the runtime,
+the probes and the control plane. Actions are wishes: the same wish is repeated with every step until an event fulfils
+it, so an action must be harmless when done twice.
+
+Moments are seconds of the agent's wall time.
+"""
+
+from __future__ import annotations
+
+from typing import Union
+
+from ropewalk.model.status import ContainerPhase, Health, StopCause, WorkloadPhase
+from ropewalk.model.workload import Record, Workload
+
+
+class ContainerState(Record, frozen=True):
+    name: str
+    phase: ContainerPhase = ContainerPhase.PENDING
+    attempt: int = 0
+    """Counts the starts; the runtime's container of this attempt is the present one."""
+    pulled: bool = False
+    digest: str = ""
+    pull_failures: int = 0
+    pull_at: float = 0.0
+    """Not to be pulled before."""
+    final: bool = False
+    """EXITED, and no restart will follow."""
+    runtime_id: str = ""
+    pid: int = 0
+    exit_code: int | None = None
+    reason: str = ""
+    out_of_memory: bool = False
+    health: Health = Health.UNKNOWN
+    health_changed_at: float = 0.0
+    probe_failures: int = 0
+    probe_at: float = 0.0
+    probes: int = 0
+    """Results taken in this attempt."""
+    restarts: int = 0
+    quick_exits: int = 0
+    """Exits in a row without a long run between: what the back-off grows with."""
+    restart_at: float = 0.0
+    waiting_since: float = 0.0
+    """Since when only its dependencies keep it from starting."""
+    created_at: float = 0.0
+    started_at: float = 0.0
+    finished_at: float = 0.0
+    stop_at: float = 0.0
+    """When its stop was first wanted; 0 while it was not."""
+
+    @property
+    def alive(self) -> bool:
+        """Whether a process of it may exist."""
+        return self.phase in (ContainerPhase.CREATED, ContainerPhase.RUNNING)
+
+
+class State(Record, frozen=True):
+    workload: Workload
+    phase: WorkloadPhase
+    containers: tuple[ContainerState, ...]
+    accepted_at: float
+    sequence: int = 1
+    sandbox: str = ""
+    sandbox_attempt: int = 0
+    sandbox_failures: int = 0
+    sandbox_failed_since: float = 0.0
+    sandbox_at: float = 0.0
+    """Not to be tried again before."""
+    address: str = ""
+    cause: StopCause = StopCause.NONE
+    reason: str = ""
+    pull_started_at: float = 0.0
+    pull_stopped_at: float = 0.0
+    started_at: float = 0.0
+    stopping_at: float = 0.0
+    execution_stopped_at: float = 0.0
+    stopped_at: float = 0.0
+
+    def container(self, name: str) -> ContainerState | None:
+        return next((c for c in self.containers if c.name == name), None)
+
+    @property
+    def ending(self) -> bool:
+        return self.phase in (WorkloadPhase.STOPPING, WorkloadPhase.STOPPED)
+
+
+# --- events
+
+
+class Desired(Record, frozen=True):
+    """A record of the same or a later generation has come."""
+
+    workload: Workload
+
+
+class Unwanted(Record, frozen=True):
+    """The control plane's complete list no longer names it: an explicit stop."""
+
+    reason: str
+
+
+class SandboxReady(Record, frozen=True):
+    id: str
+    address: str = ""
+
+
+class SandboxFailed(Record, frozen=True):
+    """`transient`: worth another try (the fabric does not yet know the interface, the runtime restarts)."""
+
+    reason: str
+    transient: bool = False
+
+
+class SandboxLost(Record, frozen=True):
+    """The sandbox died with all it held (the machine was restarted, say)."""
+
+
+class PullStarted(Record, frozen=True):
+    container: str
+
+
+class Pulled(Record, frozen=True):
+    container: str
+    digest: str
+
+
+class PullFailed(Record, frozen=True):
+    container: str
+    reason: str
+    transient: bool = False
+
+
+class LaunchFailed(Record, frozen=True):
+    container: str
+    attempt: int
+    reason: str
+
+
+class Created(Record, frozen=True):
+    container: str
+    attempt: int
+    runtime_id: str
+
+
+class Started(Record, frozen=True):
+    container: str
+    attempt: int
+    runtime_id: str
+    pid: int
+    at: float
+
+
+class Exited(Record, frozen=True):
+    container: str
+    attempt: int
+    exit_code: int
+    at: float
+    out_of_memory: bool = False
+    reason: str = ""
+
+
+class Probed(Record, frozen=True):
+    container: str
+    attempt: int
+    healthy: bool
+    output: str = ""
+
+
+class Cleaned(Record, frozen=True):
+    """Nothing of the workload is left in the runtime, its interface is given back."""
+
+
+class Tick(Record, frozen=True):
+    """Time has passed."""
+
+
+Event = Union[
+    Desired,
+    Unwanted,
+    SandboxReady,
+    SandboxFailed,
+    SandboxLost,
+    PullStarted,
+    Pulled,
+    PullFailed,
+    LaunchFailed,
+    Created,
+    Started,
+    Exited,
+    Probed,
+    Cleaned,
+    Tick,
+]
+
+
+# --- actions
+
+
+class Prepare(Record, frozen=True):
+    """Make sandbox number `attempt` with its interface and folders. `tries` tells one try from the next."""
+
+    attempt: int
+    tries: int
+
+
+class Pull(Record, frozen=True):
+    container: str
+    tries: int
+
+
+class Launch(Record, frozen=True):
+    """Create and start the container's `attempt`."""
+
+    container: str
+    attempt: int
+
+
+class Stop(Record, frozen=True):
+    """Signal the container, and kill it at `deadline`."""
+
+    container: str
+    attempt: int
+    signal: str
+    deadline: float
+
+
+class RunProbe(Record, frozen=True):
+    container: str
+    attempt: int
+    number: int
+
+
+class Clean(Record, frozen=True):
+    """Remove sandbox, containers, interface, folders."""
+
+
+Action = Union[Prepare, Pull, Launch, Stop, RunProbe, Clean]

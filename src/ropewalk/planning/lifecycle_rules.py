@@ -1,0 +1,151 @@
+"""The rules of the life cycle that are questions about a state: who may start, who may be stopped, who is restarted.
+
+Pure. Looked up at: Amazon ECS developer guide, "Container dependencies" (a dependant starts when its conditions hold
+and is stopped before what it depends on; `startTimeout` counts from the start of the container depended upon) and
+"Container definition parameters: health check"; Kubernetes, "Pod lifecycle: container restarts" (back-off 10 s doubling
+to 300 s, forgotten after ten minutes of running; the first restart is immediate).
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from ropewalk.model.status import ContainerPhase, Health
+from ropewalk.model.workload import Container, Dependency, RestartRule, StartCondition, Workload
+from ropewalk.planning.lifecycle_records import ContainerState, State
+
+RESTART_BASE = 10.0
+RESTART_LIMIT = 300.0
+RESTART_FORGET = 600.0
+PULL_TRIES = 4
+PULL_BASE = 1.0
+SANDBOX_BASE = 0.2
+SANDBOX_LIMIT = 5.0
+SANDBOX_PATIENCE = 120.0
+"""Seconds of transient failures after which a sandbox is given up."""
+
+
+class Wait(Enum):
+    """How far a dependency is."""
+
+    MET = "met"
+    PENDING = "pending"
+    TIMED_OUT = "timed-out"
+    IMPOSSIBLE = "impossible"
+    """It cannot come true any more."""
+
+
+def dependency(state: State, wanted: Dependency, now: float) -> Wait:
+    target = state.container(wanted.container)
+    if target is None:
+        return Wait.IMPOSSIBLE
+    if _met(target, wanted.condition):
+        return Wait.MET
+    if target.final:
+        return Wait.IMPOSSIBLE
+    if wanted.timeout and target.started_at and now >= target.started_at + wanted.timeout:
+        return Wait.TIMED_OUT
+    return Wait.PENDING
+
+
+def _met(target: ContainerState, condition: StartCondition) -> bool:
+    if condition is StartCondition.STARTED:
+        return target.started_at > 0
+    if condition is StartCondition.COMPLETED:
+        return target.final and target.started_at > 0
+    if condition is StartCondition.SUCCEEDED:
+        return target.final and target.exit_code == 0
+    return target.phase is ContainerPhase.RUNNING and target.health is Health.HEALTHY
+
+
+def dependencies(state: State, container: ContainerState, now: float) -> tuple[Wait, str]:
+    """The worst of a container's dependencies, and which container that is.
+
+    A container that ran once was let in: its restarts do not wait again.
+    """
+    if container.started_at:
+        return Wait.MET, ""
+    spec = state.workload.container(container.name)
+    pending = ""
+    for wanted in spec.depends_on:
+        found = dependency(state, wanted, now)
+        if found in (Wait.IMPOSSIBLE, Wait.TIMED_OUT):
+            return found, wanted.container
+        if found is Wait.PENDING:
+            pending = wanted.container
+    if not pending:
+        return Wait.MET, ""
+    if spec.start_timeout and container.waiting_since and now >= container.waiting_since + spec.start_timeout:
+        return Wait.TIMED_OUT, pending
+    return Wait.PENDING, pending
+
+
+def next_dependency_deadline(state: State, container: ContainerState) -> float | None:
+    """When a wait of this container times out, if one can."""
+    if container.started_at:
+        return None
+    spec = state.workload.container(container.name)
+    moments = [
+        target.started_at + wanted.timeout
+        for wanted in spec.depends_on
+        if wanted.timeout
+        and (target := state.container(wanted.container)) is not None
+        and target.started_at
+        and not _met(target, wanted.condition)
+    ]
+    if spec.start_timeout and container.waiting_since:
+        moments.append(container.waiting_since + spec.start_timeout)
+    return min(moments, default=None)
+
+
+def may_stop(state: State, name: str) -> bool:
+    """Whether nothing alive depends on it: containers are stopped in the reverse of their start order."""
+    return not any(
+        other.alive and any(d.container == name for d in state.workload.container(other.name).depends_on)
+        for other in state.containers
+    )
+
+
+def restarts(spec: Container, exit_code: int | None) -> bool:
+    if spec.restart is RestartRule.ALWAYS:
+        return True
+    return spec.restart is RestartRule.ON_FAILURE and exit_code != 0
+
+
+def restart_delay(quick_exits: int) -> float:
+    """Seconds before the restart that follows the `quick_exits`-th exit in a row (counted from 1)."""
+    if quick_exits <= 1:
+        return 0.0
+    return min(RESTART_LIMIT, RESTART_BASE * 2.0 ** min(quick_exits - 2, 16))
+
+
+def refusal(workload: Workload) -> str:
+    """Why such a workload can never run, or "". Checked before anything is made of it."""
+    names = [c.name for c in workload.containers]
+    if not names:
+        return "it has no containers"
+    if len(set(names)) != len(names):
+        return "two of its containers have the same name"
+    volumes = {v.name for v in workload.volumes}
+    for container in workload.containers:
+        for wanted in container.depends_on:
+            if wanted.container not in names or wanted.container == container.name:
+                return f"container {container.name} depends on {wanted.container}, which is no other container of it"
+            healthless = workload.container(wanted.container).health is None
+            if wanted.condition is StartCondition.HEALTHY and healthless:
+                return f"container {container.name} waits for {wanted.container} to be healthy: it has no health check"
+        for mount in container.mounts:
+            if mount.volume not in volumes:
+                return f"container {container.name} mounts volume {mount.volume}, which is not declared"
+    return _cycle(workload)
+
+
+def _cycle(workload: Workload) -> str:
+    left = {c.name: {d.container for d in c.depends_on} for c in workload.containers}
+    while left:
+        free = [name for name, wants in left.items() if not wants & left.keys()]
+        if not free:
+            return f"containers {', '.join(sorted(left))} depend on each other in a circle"
+        for name in free:
+            del left[name]
+    return ""
