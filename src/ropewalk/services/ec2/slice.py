@@ -1,0 +1,137 @@
+"""The ec2 slice's frame: its tables, and how its operations are offered.
+
+Every operation of this slice names the parameters it acts upon. A parameter beyond those that would change anything is
+refused by name (`UnsupportedOperation`), never dropped: a `false`, a zero and an empty list ask for nothing and pass.
+Every operation takes DryRun. Reads go to the store, so that what was just written is seen; only the fabric and the
+claims live off informers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from ropewalk.aws.operations import Call, Operation, Operations, Params, Resources, any_resource
+from ropewalk.base.clock import Clock
+from ropewalk.base.entropy import Entropy
+from ropewalk.base.errors import Fault
+from ropewalk.base.settings import Settings
+from ropewalk.model.network import INTERFACE_CLAIMS, InterfaceClaim
+from ropewalk.runtime.table import Table
+from ropewalk.services.ec2.addresses import Addresses
+from ropewalk.services.ec2.carriers import Carriers
+from ropewalk.services.ec2.holds import Holds
+from ropewalk.services.ec2.records import (
+    DhcpOptions,
+    Interface,
+    InternetGateway,
+    NetworkAcl,
+    RouteTable,
+    SecurityGroup,
+    Subnet,
+    Vpc,
+)
+from ropewalk.store.protocol import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Ec2:
+    """What the handlers and reconcilers need. Make it with `Ec2.over`."""
+
+    store: Store
+    clock: Clock
+    entropy: Entropy
+    settings: Settings
+    vpcs: Table[Vpc]
+    subnets: Table[Subnet]
+    route_tables: Table[RouteTable]
+    gateways: Table[InternetGateway]
+    acls: Table[NetworkAcl]
+    dhcp_options: Table[DhcpOptions]
+    groups: Table[SecurityGroup]
+    interfaces: Table[Interface]
+    claims: Table[InterfaceClaim]
+    addresses: Addresses
+    carriers: Carriers
+    holds: Holds = field(default_factory=Holds)
+    topology: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held over changes to what a VPC consists of: such changes look at several records before they write one."""
+
+    @staticmethod
+    def over(store: Store, clock: Clock, entropy: Entropy, settings: Settings) -> Ec2:
+        return Ec2(
+            store=store,
+            clock=clock,
+            entropy=entropy,
+            settings=settings,
+            vpcs=Table(store, "/ec2/vpcs/", Vpc),
+            subnets=Table(store, "/ec2/subnets/", Subnet),
+            route_tables=Table(store, "/ec2/route-tables/", RouteTable),
+            gateways=Table(store, "/ec2/internet-gateways/", InternetGateway),
+            acls=Table(store, "/ec2/network-acls/", NetworkAcl),
+            dhcp_options=Table(store, "/ec2/dhcp-options/", DhcpOptions),
+            groups=Table(store, "/ec2/security-groups/", SecurityGroup),
+            interfaces=Table(store, "/ec2/interfaces/", Interface),
+            claims=Table(store, INTERFACE_CLAIMS, InterfaceClaim),
+            addresses=Addresses(store, entropy),
+            carriers=Carriers(store, clock),
+        )
+
+
+operations: Operations[Ec2] = Operations("ec2")
+
+_ALWAYS = frozenset({"DryRun"})
+
+
+def refuse_unsupported(
+    operation: str, params: Params, acts_on: frozenset[str], indifferent: Mapping[str, object]
+) -> None:
+    """Raise for the first parameter that asks for something which this operation does not do."""
+    for name, value in params.items():
+        if name in acts_on or name in _ALWAYS or not value:
+            continue
+        if name in indifferent and value == indifferent[name]:
+            continue
+        shown = value if isinstance(value, str) else ""
+        raise Fault(
+            "UnsupportedOperation",
+            f"The parameter {name}{'=' + shown if shown else ''} of {operation} is not supported here yet. "
+            "Leave it out.",
+        )
+
+
+def offer(
+    name: str,
+    *acts_on: str,
+    indifferent: Mapping[str, object] | None = None,
+    resources: Resources = any_resource,
+) -> Callable[[Operation[Ec2]], Operation[Ec2]]:
+    """Offer an operation that acts on the parameters named; `indifferent` values ask for what happens anyway."""
+    known = frozenset(acts_on)
+    defaults = dict(indifferent or {})
+
+    def wrap(run: Operation[Ec2]) -> Operation[Ec2]:
+        @operations.operation(name, resources=resources)
+        async def checked(ec2: Ec2, call: Call, params: Params) -> Params:
+            refuse_unsupported(name, params, known, defaults)
+            if params.get("DryRun"):
+                raise Fault("DryRunOperation", "Request would have succeeded, but DryRun flag is set.", status=412)
+            return await run(ec2, call, params)
+
+        return checked
+
+    return wrap
+
+
+def on(kind: str, parameter: str = "") -> Resources:
+    """The ARN of the resource that a parameter names; of any resource of that kind where it names none."""
+
+    def arns(call: Call, params: Params) -> list[str]:
+        return [call.arn("ec2", f"{kind}/{params.get(parameter) or '*'}")]
+
+    return arns
+
+
+def missing(parameter: str) -> Fault:
+    return Fault("MissingParameter", f"The request must contain the parameter {parameter}")
