@@ -49,3 +49,9 @@ class RoleSessions(Protocol):
     """Offered by the sts slice: how the control plane hands a workload its role."""
 
     async def session(self, role_arn: str, session_name: str, seconds: float) -> TemporaryKeys: ...
+
+
+class LogGroupReader(Protocol):
+    """Offered by the logs slice."""
+
+    async def log_group_exists(self, name: str) -> bool: ...
