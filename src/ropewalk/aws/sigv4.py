@@ -56,7 +56,9 @@ class Signature:
     """YYYYMMDDTHHMMSSZ."""
     token: str
     """The session token, "" for long-term keys."""
-    presigned: bool
+    lifetime: int
+    """Seconds from `timestamp` for which it is good."""
+    presigned: bool = False
 
     @property
     def scope(self) -> str:
@@ -64,20 +66,13 @@ class Signature:
 
 
 def read(request: Request, service: str, now: float) -> Signature:
-    """Take a request's signature apart, from its Authorization header or its query.
+    """Take a request's signature apart, from its Authorization header or its query, and check its age and scope.
 
-    Raises `Fault`: MissingAuthenticationToken, IncompleteSignature; SignatureDoesNotMatch for another service's scope
-    and for one made too long ago or ahead of time (EC2: RequestExpired, S3: RequestTimeTooSkewed).
+    Raises `Fault`: what `parse` raises; SignatureDoesNotMatch for another service's scope and for one made too long ago
+    or ahead of time (EC2: RequestExpired, S3: RequestTimeTooSkewed).
     """
-    authorization = request.headers.get("authorization")
-    if authorization is not None:
-        signature = _from_header(request, authorization)
-        _check_age(signature, service, now, SKEW_SECONDS)
-    elif "X-Amz-Algorithm=" in request.query:
-        signature, seconds = _from_query(request)
-        _check_age(signature, service, now, seconds)
-    else:
-        raise Fault("MissingAuthenticationToken", "Request is missing Authentication Token", status=403)
+    signature = parse(request)
+    _check_age(signature, service, now)
     if signature.service != service:
         raise _mismatch(f"Credential should be scoped to correct service: '{service}'.")
     if not signature.region:
@@ -90,9 +85,22 @@ def read(request: Request, service: str, now: float) -> Signature:
     if "host" not in signature.signed_headers:
         raise _mismatch("'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization.")
     for name in _MUST_BE_SIGNED:
-        if name in request.headers and name not in signature.signed_headers and not signature.presigned:
+        if name in request.headers and name not in signature.signed_headers:
             raise _mismatch(f"'{name}' must be a 'SignedHeader' in the AWS Authorization.")
     return signature
+
+
+def parse(request: Request) -> Signature:
+    """What a request says of its signature, its form checked and nothing else.
+
+    Raises `Fault` MissingAuthenticationToken or IncompleteSignature.
+    """
+    authorization = request.headers.get("authorization")
+    if authorization is not None:
+        return _from_header(request, authorization)
+    if "X-Amz-Algorithm=" in request.query:
+        return _from_query(request)
+    raise Fault("MissingAuthenticationToken", "Request is missing Authentication Token", status=403)
 
 
 def _from_header(request: Request, authorization: str) -> Signature:
@@ -124,11 +132,11 @@ def _from_header(request: Request, authorization: str) -> Signature:
         signature=fields["Signature"],
         timestamp=timestamp,
         token=request.headers.get("x-amz-security-token", ""),
-        presigned=False,
+        lifetime=SKEW_SECONDS,
     )
 
 
-def _from_query(request: Request) -> tuple[Signature, int]:
+def _from_query(request: Request) -> Signature:
     fields: dict[str, str] = {}
     for name, value in _pairs(request.query):
         if name.startswith("X-Amz-"):
@@ -149,7 +157,7 @@ def _from_query(request: Request) -> tuple[Signature, int]:
     if not 1 <= int(lifetime) <= LONGEST_PRESIGNED:
         raise _incomplete("X-Amz-Expires must be between 1 second and a week (604800 seconds).")
     key, date, region, service = _credential(fields["X-Amz-Credential"])
-    signature = Signature(
+    return Signature(
         access_key_id=key,
         date=date,
         region=region,
@@ -158,9 +166,9 @@ def _from_query(request: Request) -> tuple[Signature, int]:
         signature=fields["X-Amz-Signature"],
         timestamp=fields["X-Amz-Date"],
         token=fields.get("X-Amz-Security-Token", ""),
+        lifetime=int(lifetime),
         presigned=True,
     )
-    return signature, int(lifetime)
 
 
 def _credential(text: str) -> tuple[str, str, str, str]:
@@ -203,8 +211,9 @@ def _spell(moment: float) -> str:
     return datetime.fromtimestamp(moment, UTC).strftime("%Y%m%dT%H%M%SZ")
 
 
-def _check_age(signature: Signature, service: str, now: float, lifetime: int) -> None:
-    """Refuse a signature made more than `lifetime` seconds ago, or more than the allowed skew ahead."""
+def _check_age(signature: Signature, service: str, now: float) -> None:
+    """Refuse a signature past its lifetime, or one made further ahead than clocks may differ."""
+    lifetime = signature.lifetime
     made = _moment(signature.timestamp)
     if made is None:
         raise _incomplete(f"'{signature.timestamp[:64]}' is not a date in ISO-8601 basic format.")

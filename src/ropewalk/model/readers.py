@@ -37,6 +37,29 @@ class RoleReader(Protocol):
         ...
 
 
+class RoleView(Record, frozen=True):
+    """A role as one who would assume it needs it."""
+
+    arn: str
+    name: str
+    unique_id: str
+    """AROA…: differs once a role is deleted and made anew."""
+    trust_policy: str
+    """JSON."""
+    max_session_seconds: int
+    tags: tuple[tuple[str, str], ...] = ()
+
+
+class RoleDirectory(Protocol):
+    """Offered by the iam slice to the sts slice."""
+
+    async def role(self, role_arn: str) -> RoleView | None: ...
+
+    async def managed_policy(self, policy_arn: str) -> str | None:
+        """The default version's JSON document."""
+        ...
+
+
 class TemporaryKeys(Record, frozen=True):
     access_key_id: str
     secret_access_key: str
