@@ -1,0 +1,161 @@
+"""The one thread that writes a SQLite store: takes what waits, commits it as one group, says so to the event loop.
+
+While a group is on its way to the disk the next one gathers, so a lone writer waits for one fdatasync and 256 writers
+share one. Work items of a group succeed or fail together. The loop's side does its work after the commit, never inside
+it, and a checkpoint runs in this thread only: a second thread that truncates the log stalls every writer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import queue
+import sqlite3
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ropewalk.base.clock import Clock
+from ropewalk.base.log import logger
+from ropewalk.store.keyspace import Change
+from ropewalk.store.leases import Held
+from ropewalk.store.protocol import Identity, Revision
+from ropewalk.store.sqlite_file import DatabaseFile
+from ropewalk.store.sqlite_lock import Mark, write_mark
+
+log = logger(__name__)
+
+_GROUP = 1024
+_MARK_EVERY = 1.0
+"""Seconds the mark may lag behind the database."""
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """A decided change and who waits for it."""
+
+    change: Change
+    waiter: asyncio.Future[Revision]
+
+
+@dataclass(frozen=True, slots=True)
+class Forget:
+    """Rows to drop: these changes were compacted away."""
+
+    gone: Sequence[Change]
+    oldest: Revision
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """A lease row, or a new epoch, and who waits for it."""
+
+    what: Held | int
+    waiter: asyncio.Future[None]
+
+
+Work = Write | Forget | Keep
+Report = Callable[[Sequence[Work], Exception | None], None]
+"""Called on the loop after each group: its work, and why it failed if it did."""
+
+
+class WriterThread:
+    """Owns the database from `start` to the end of `close`."""
+
+    def __init__(self, database: DatabaseFile, mark_path: Path, identity: Identity, clock: Clock) -> None:
+        self._database = database
+        self._mark_path = mark_path
+        self._identity = identity
+        self._clock = clock
+        self._queue: queue.SimpleQueue[Work | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="ropewalk store", daemon=True)
+        self._revision = 0
+        self._marked = 0
+        self._marked_at = 0.0
+
+    def start(self, loop: asyncio.AbstractEventLoop, report: Report, revision: int) -> None:
+        self._loop = loop
+        self._report = report
+        self._revision = self._marked = revision
+        self._marked_at = self._clock.monotonic()
+        self._thread.start()
+
+    def put(self, work: Work) -> None:
+        self._queue.put(work)
+
+    async def close(self) -> None:
+        """Commit what waits, then let the file go."""
+        self._queue.put(None)
+        await asyncio.get_running_loop().run_in_executor(None, self._thread.join)
+
+    def _run(self) -> None:
+        failure: Exception | None = None
+        try:
+            closing = False
+            while not closing:
+                group, closing = self._gather()
+                if not group:
+                    continue
+                if failure is None:
+                    failure = self._commit(group)
+                try:
+                    self._loop.call_soon_threadsafe(self._report, group, failure)
+                except RuntimeError:
+                    return  # the loop is gone, and with it all who could be answered
+            self._mark()
+        finally:
+            self._database.close()
+
+    def _gather(self) -> tuple[list[Work], bool]:
+        """All that waits, at most one group of it; whether the end was among it."""
+        group: list[Work] = []
+        try:
+            item = self._queue.get(timeout=None if self._marked == self._revision else _MARK_EVERY)
+            while item is not None:
+                group.append(item)
+                if len(group) >= _GROUP:
+                    return group, False
+                item = self._queue.get_nowait()
+        except queue.Empty:
+            if not group:
+                self._mark()
+            return group, False
+        return group, True
+
+    def _commit(self, group: Sequence[Work]) -> Exception | None:
+        changes: list[Change] = []
+        epoch = 0
+        try:
+            with self._database.transaction():
+                for work in group:
+                    if isinstance(work, Write):
+                        changes.append(work.change)
+                    elif isinstance(work, Forget):
+                        self._database.forget(work.gone, work.oldest)
+                    elif isinstance(work.what, Held):
+                        self._database.keep_lease(work.what)
+                    else:
+                        epoch = work.what
+                        self._database.set_epoch(epoch)
+                if changes:
+                    self._database.append(changes)
+        except (sqlite3.Error, OSError) as error:
+            log.error("the store's disk refused a write", error=error)
+            return error
+        if changes:
+            self._revision = changes[-1].revision
+        if epoch:
+            self._identity = Identity(self._identity.store_id, epoch)
+            self._mark()
+        elif self._clock.monotonic() - self._marked_at >= _MARK_EVERY:
+            self._mark()
+        return None
+
+    def _mark(self) -> None:
+        self._marked_at = self._clock.monotonic()
+        self._marked = self._revision
+        try:
+            write_mark(self._mark_path, Mark(self._identity.store_id, self._identity.epoch, self._revision))
+        except OSError as error:
+            log.warning("the store's mark was not written", path=os.fspath(self._mark_path), error=error)
