@@ -213,18 +213,9 @@ class Parts:
         finally:
             shutil.rmtree(debs, ignore_errors=True)
 
-    def candidate(self, packages: Sequence[str]) -> dict[str, str]:
-        """The version of each package that apt would give now; "" where it knows none."""
-        answer = self._run(["apt-cache", "policy", *packages], None, None)
-        versions = dict.fromkeys(packages, "")
-        current = ""
-        for line in answer.output.splitlines():
-            if line and not line.startswith(" "):
-                current = line.rstrip(":")
-            elif line.startswith("  Candidate:") and current in versions:
-                version = line.split(":", 1)[1].strip()
-                versions[current] = "" if version == "(none)" else version
-        return versions
+    def words(self, command: Command, *arguments: str) -> tuple[str, ...]:
+        """What a part prints, word by word."""
+        return tuple(self._run([*command.argv, *arguments], None, command.merged()).output.split())
 
     def dependencies(self, packages: Sequence[str]) -> Mapping[str, list[str]]:
         """What each package, and each package it leads to, depends on, by name. One question to apt: it is slow."""
