@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -92,8 +93,9 @@ class Informer(Generic[R]):
         while True:
             try:
                 await self._relist()
-                async for event in self.table.store.watch(self.table.prefix, self._revision):
-                    self._observe(event)
+                async with aclosing(self.table.store.watch(self.table.prefix, self._revision)) as events:
+                    async for event in events:
+                        self._observe(event)
             except Compacted as gone:
                 log.info("watch fell behind, listing again", prefix=self.table.prefix, oldest=gone.oldest)
                 await asyncio.sleep(0)

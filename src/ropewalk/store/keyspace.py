@@ -7,7 +7,7 @@ its index.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, Iterable
 from dataclasses import dataclass
 from itertools import islice
 
@@ -170,7 +170,7 @@ class Keyspace:
             if entry is not None:
                 yield entry
 
-    def watch(self, prefix: str, after: Revision) -> AsyncIterator[Event]:
+    def watch(self, prefix: str, after: Revision) -> AsyncGenerator[Event, None]:
         return self.watchers.watch(prefix, after)
 
     def _events_after(self, prefix: str, after: int, limit: int) -> tuple[list[Event], int, bool]:

@@ -5,7 +5,7 @@ Nothing survives the process; everything else is as in the others, bounded histo
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 from ropewalk.base.clock import Clock, SystemClock
 from ropewalk.base.entropy import Entropy
@@ -66,7 +66,7 @@ class MemoryStore:
         check_key(key)
         return self._apply(keyspace.decide_delete(key, expected, self._keys.get(key), self._next()))
 
-    def watch(self, prefix: str, after: Revision) -> AsyncIterator[Event]:
+    def watch(self, prefix: str, after: Revision) -> AsyncGenerator[Event, None]:
         return self._keys.watch(prefix, after)
 
     async def compact(self, before: Revision) -> None:

@@ -11,7 +11,7 @@ Bounds: a key holds at most 1,024 bytes of UTF-8 and no NUL; a value at most 1.5
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from enum import Enum
 from typing import NewType, Protocol
@@ -161,11 +161,12 @@ class Store(Protocol):
         """Raises `KeyMissing`, `WrongRevision`. None deletes whatever is there."""
         ...
 
-    def watch(self, prefix: str, after: Revision) -> AsyncIterator[Event]:
+    def watch(self, prefix: str, after: Revision) -> AsyncGenerator[Event, None]:
         """Every event under `prefix` with a revision greater than `after`, in order, forever.
 
         Raises `Compacted` at the first step where `after` is older than the oldest revision kept, or later where the
         watcher fell so far behind that its events were compacted away; `StoreClosed` once the store is closed.
+        Close the generator (`aclosing`) where you leave it early.
         """
         ...
 

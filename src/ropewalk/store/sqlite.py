@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from pathlib import Path
 
 from ropewalk.base.clock import Clock, SystemClock
@@ -119,7 +119,7 @@ class SqliteStore:
         check_key(key)
         return await self._write(key, lambda present, at: keyspace.decide_delete(key, expected, present, at))
 
-    def watch(self, prefix: str, after: Revision) -> AsyncIterator[Event]:
+    def watch(self, prefix: str, after: Revision) -> AsyncGenerator[Event, None]:
         return self._keys.watch(prefix, after)
 
     async def compact(self, before: Revision) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 
 from ropewalk.store.protocol import Event, Revision, StoreClosed
 
@@ -77,7 +77,7 @@ class Watchers:
                 watcher.failure = self._closed
                 watcher.wake()
 
-    async def watch(self, prefix: str, after: Revision) -> AsyncIterator[Event]:
+    async def watch(self, prefix: str, after: Revision) -> AsyncGenerator[Event, None]:
         """The body of `Store.watch`."""
         watcher = Watcher(prefix, after)
         watcher.failure = self._closed

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
@@ -56,13 +56,19 @@ class Credentials:
 class _Stream(Protocol):
     """What is used of gRPC's bidirectional call."""
 
-    async def write(self, message: Message, /) -> None: ...
-
-    async def read(self) -> object:
-        """The next message, or an end mark that is none."""
-        ...
+    def __aiter__(self) -> AsyncIterator[object]: ...
 
     def cancel(self) -> bool: ...
+
+
+_END = object()
+"""What `anext` gives at a stream's end."""
+
+
+async def _held_open(request: Message) -> AsyncGenerator[Message, None]:
+    """One request, and then silence: a half-closed stream would be ended by etcd. Cancelled with its call."""
+    yield request
+    await asyncio.get_running_loop().create_future()
 
 
 class Calls:
@@ -112,30 +118,28 @@ class Calls:
     async def keep_alive(self, lease: int) -> bool:
         """Whether the lease lived and begins anew."""
 
-        async def once() -> bool:
-            call = self._keep(timeout=_TIMEOUT)
-            try:
-                await call.write(pb.LeaseKeepAliveRequest(ID=lease))
-                answer = await call.read()
-                return isinstance(answer, pb.LeaseKeepAliveResponse) and answer.TTL > 0
-            finally:
-                call.cancel()
-
-        return await self._guard(once)
+        call = self._keep(_held_open(pb.LeaseKeepAliveRequest(ID=lease)), timeout=_TIMEOUT)
+        try:
+            answer = await self._guard(lambda: anext(aiter(call), _END))
+            return isinstance(answer, pb.LeaseKeepAliveResponse) and answer.TTL > 0
+        finally:
+            call.cancel()
 
     async def watch(self, request: pb.WatchCreateRequest) -> AsyncGenerator[pb.WatchResponse, None]:
         """Responses until the stream breaks (`StoreUnavailable`) or history is gone (`Compacted`)."""
-        call = self._watch()
+        if self._closed:
+            raise StoreClosed("the store is closed")
+        call = self._watch(_held_open(pb.WatchRequest(create_request=request)))
         try:
-            await self._guard(lambda: call.write(pb.WatchRequest(create_request=request)))
+            responses = aiter(call)
             while True:
-                response = await self._guard(call.read)
+                response = await self._guard(lambda: anext(responses, _END))
                 if not isinstance(response, pb.WatchResponse):
-                    raise StoreUnavailable("etcd ended the watch", after=0.1)
+                    raise self._lost("etcd ended the watch")
                 if response.canceled:
                     if response.compact_revision:
                         raise Compacted(response.compact_revision)
-                    raise StoreUnavailable(f"etcd cancelled the watch: {response.cancel_reason}", after=0.1)
+                    raise self._lost(f"etcd cancelled the watch: {response.cancel_reason}")
                 yield response
         finally:
             call.cancel()

@@ -9,7 +9,7 @@ may skip; and so is compaction: let etcd do it (`--auto-compaction-retention`), 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
 
 import msgspec
@@ -166,7 +166,7 @@ class EtcdStore:
             raise KeyMissing(key)
         raise WrongRevision(key, expected or 0, found[0].mod_revision)
 
-    async def watch(self, prefix: str, after: Revision) -> AsyncIterator[Event]:
+    async def watch(self, prefix: str, after: Revision) -> AsyncGenerator[Event, None]:
         cursor = int(after)
         while True:
             try:
