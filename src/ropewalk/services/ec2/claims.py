@@ -17,6 +17,7 @@ from ropewalk.model.ids import InterfaceId, SecurityGroupId, VpcId
 from ropewalk.model.network import InterfaceClaim
 from ropewalk.runtime.controller import DONE, Controller, RequeueAfter, Result
 from ropewalk.runtime.informer import Change, Informer
+from ropewalk.services.ec2.faults import group_elsewhere, not_found
 from ropewalk.services.ec2.holds import Doomed
 from ropewalk.services.ec2.ids import claimed_interface_id, mac_of, private_dns_name
 from ropewalk.services.ec2.records import Interface, Subnet, Vpc
@@ -25,18 +26,6 @@ from ropewalk.store.protocol import KeyExists, StoreError
 
 _WORKERS = 8
 """Claims answered at once: their writes share commits."""
-
-
-def subnet_not_found(subnet: str) -> Fault:
-    return Fault("InvalidSubnetID.NotFound", f"The subnet ID '{subnet}' does not exist")
-
-
-def group_not_found(group: str) -> Fault:
-    return Fault("InvalidGroup.NotFound", f"The security group '{group}' does not exist")
-
-
-def group_elsewhere(group: str, subnet: str) -> Fault:
-    return Fault("InvalidParameter", f"Security group {group} and subnet {subnet} belong to different networks.")
 
 
 def _same_wish(old: InterfaceClaim, new: InterfaceClaim) -> bool:
@@ -134,7 +123,7 @@ class ClaimKeeper:
             with ec2.holds.using(claim.subnet, *claim.groups), ec2.addresses.making(interface):
                 subnet = await ec2.subnets.get(claim.subnet)
                 if subnet is None:
-                    raise subnet_not_found(claim.subnet)
+                    raise not_found("subnet", claim.subnet)
                 groups = await self._groups(subnet, claim.groups)
                 self._remember(key, interface, subnet.vpc)
                 held = await ec2.addresses.held(subnet.vpc, interface)
@@ -160,18 +149,18 @@ class ClaimKeeper:
                 return record
         except Doomed as doomed:
             gone = doomed.resource
-            raise (subnet_not_found(gone) if gone == claim.subnet else group_not_found(gone)) from None
+            raise (not_found("subnet", gone) if gone == claim.subnet else not_found("sg", gone)) from None
 
     async def _groups(self, subnet: Subnet, wanted: tuple[SecurityGroupId, ...]) -> tuple[SecurityGroupId, ...]:
         if not wanted:
             vpc: Vpc | None = await self._ec2.vpcs.get(subnet.vpc)
             if vpc is None:
-                raise subnet_not_found(subnet.id)
+                raise not_found("subnet", subnet.id)
             return (vpc.default_group,)
         for group in wanted:
             found = await self._ec2.groups.get(group)
             if found is None:
-                raise group_not_found(group)
+                raise not_found("sg", group)
             if found.vpc != subnet.vpc:
                 raise group_elsewhere(group, subnet.id)
         return wanted

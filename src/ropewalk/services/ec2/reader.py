@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from ropewalk.base.errors import Fault
 from ropewalk.model.ids import SecurityGroupId, SubnetId, VpcId
 from ropewalk.model.network import SubnetSpec
 from ropewalk.model.readers import SubnetView
 from ropewalk.services.ec2.addresses import capacity, gateway_of
+from ropewalk.services.ec2.faults import not_found
 from ropewalk.services.ec2.records import Subnet
 from ropewalk.services.ec2.slice import Ec2
 
@@ -36,5 +36,5 @@ class NetworkViews:
         """Raises InvalidVpcID.NotFound."""
         found = await self._ec2.vpcs.get(vpc)
         if found is None:
-            raise Fault("InvalidVpcID.NotFound", f"The vpc ID '{vpc}' does not exist")
+            raise not_found("vpc", vpc)
         return found.default_group

@@ -131,7 +131,3 @@ def on(kind: str, parameter: str = "") -> Resources:
         return [call.arn("ec2", f"{kind}/{params.get(parameter) or '*'}")]
 
     return arns
-
-
-def missing(parameter: str) -> Fault:
-    return Fault("MissingParameter", f"The request must contain the parameter {parameter}")

@@ -12,7 +12,7 @@ from ropewalk.base.clock import VirtualClock
 from ropewalk.base.entropy import SeededEntropy
 from ropewalk.base.errors import Fault
 from ropewalk.base.settings import Settings
-from ropewalk.model.ids import SecurityGroupId, SubnetId
+from ropewalk.model.ids import MachineId, SecurityGroupId, SubnetId
 from ropewalk.model.network import InterfaceClaim
 from ropewalk.services.ec2 import operations
 from ropewalk.services.ec2.claims import ClaimKeeper
@@ -21,6 +21,7 @@ from ropewalk.services.ec2.lifecycle import seed
 from ropewalk.services.ec2.slice import Ec2
 from ropewalk.store.memory import MemoryStore
 from ropewalk.store.protocol import Store
+from unit.services.ec2.shapes import input_errors, output_errors
 
 
 class AllowAll:
@@ -103,7 +104,10 @@ class World:
         return self
 
     async def run(self, operation: str, **params: Any) -> Params:
-        return await operations.offered[operation].run(self.ec2, call(operation), params)
+        assert not input_errors(operation, params), input_errors(operation, params)
+        answer = await operations.offered[operation].run(self.ec2, call(operation), params)
+        assert output_errors(operation, answer) == []
+        return answer
 
     async def fault(self, operation: str, **params: Any) -> Fault:
         """The fault that the operation must answer with; nothing may have been written."""
@@ -160,6 +164,6 @@ class World:
                 description=f"arn:aws:ecs:us-east-1:123456789012:attachment/{key}",
                 requester="ecs.amazonaws.com",
                 owner_arn="",
-                machine=machine,  # type: ignore[arg-type]
+                machine=MachineId(machine),
             ),
         )

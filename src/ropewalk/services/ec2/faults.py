@@ -1,0 +1,49 @@
+"""The slice's refusals in EC2's own codes and words.
+
+Source: docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html; EC2 spells the kind of a resource in its
+messages in ways of its own ("networkInterface ID", "routeTable ID"), which tools match on.
+"""
+
+from __future__ import annotations
+
+from ropewalk.base.errors import Fault
+
+_NOT_FOUND = {
+    "vpc": ("InvalidVpcID.NotFound", "The vpc ID '{}' does not exist"),
+    "subnet": ("InvalidSubnetID.NotFound", "The subnet ID '{}' does not exist"),
+    "sg": ("InvalidGroup.NotFound", "The security group '{}' does not exist"),
+    "sgr": ("InvalidSecurityGroupRuleId.NotFound", "The security group rule ID '{}' does not exist"),
+    "eni": ("InvalidNetworkInterfaceID.NotFound", "The networkInterface ID '{}' does not exist"),
+    "rtb": ("InvalidRouteTableID.NotFound", "The routeTable ID '{}' does not exist"),
+    "rtbassoc": ("InvalidAssociationID.NotFound", "The association ID '{}' does not exist"),
+    "igw": ("InvalidInternetGatewayID.NotFound", "The internetGateway ID '{}' does not exist"),
+    "acl": ("InvalidNetworkAclID.NotFound", "The networkAcl ID '{}' does not exist"),
+    "dopt": ("InvalidDhcpOptionsID.NotFound", "The dhcpOptions ID '{}' does not exist"),
+    "i": ("InvalidInstanceID.NotFound", "The instance ID '{}' does not exist"),
+}
+
+
+def not_found(kind: str, name: str) -> Fault:
+    """`kind` is the prefix of such ids."""
+    code, message = _NOT_FOUND[kind]
+    return Fault(code, message.format(name))
+
+
+def has_dependencies(what: str, name: str) -> Fault:
+    return Fault("DependencyViolation", f"The {what} '{name}' has dependencies and cannot be deleted.")
+
+
+def group_elsewhere(group: str, subnet: str) -> Fault:
+    return Fault("InvalidParameter", f"Security group {group} and subnet {subnet} belong to different networks.")
+
+
+def invalid(message: str) -> Fault:
+    return Fault("InvalidParameterValue", message)
+
+
+def missing(parameter: str) -> Fault:
+    return Fault("MissingParameter", f"The request must contain the parameter {parameter}")
+
+
+def combination(message: str) -> Fault:
+    return Fault("InvalidParameterCombination", message)
