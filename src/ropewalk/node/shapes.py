@@ -19,3 +19,8 @@ def from_rfc3339(text: str) -> float:
         return datetime.fromisoformat(text).timestamp()
     digits = len(rest) - len(rest.lstrip("0123456789"))
     return datetime.fromisoformat(main + rest[digits:]).timestamp() + float("0." + rest[:digits])
+
+
+def rfc3339_seconds(moment: float) -> str:
+    """2020-10-08T20:09:11Z, rounded down."""
+    return f"{datetime.fromtimestamp(int(moment // 1), UTC):%Y-%m-%dT%H:%M:%SZ}"

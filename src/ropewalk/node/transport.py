@@ -7,8 +7,8 @@ import this never do.
 
 from __future__ import annotations
 
-import asyncio
 import ssl
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import quote, urlencode
@@ -66,11 +66,14 @@ class _Lines:
         return [line for line in whole if line]
 
 
-class DirectTransport:
-    """Calls a gateway's handler in this process."""
+class _Routes(ABC):
+    """The routes and their shapes, over whatever carries one request."""
 
-    def __init__(self, handler: Handler) -> None:
-        self._handler = handler
+    @abstractmethod
+    async def _call(self, method: str, path: str, query: dict[str, str], body: object = None) -> bytes: ...
+
+    @abstractmethod
+    def _stream(self, path: str, query: dict[str, str]) -> AsyncIterator[bytes]: ...
 
     async def watch(self, machine: MachineId, session: str) -> AsyncIterator[bytes]:
         async for line in self._stream("/agent/v1/watch", {"machine": machine, "session": session}):
@@ -89,6 +92,13 @@ class DirectTransport:
     async def credentials(self, machine: MachineId, workload: WorkloadUid, name: str) -> TemporaryKeys:
         query = {"machine": machine, "workload": workload, "name": name}
         return msgspec.json.decode(await self._call("GET", "/agent/v1/credentials", query), type=TemporaryKeys)
+
+
+class DirectTransport(_Routes):
+    """Calls a gateway's handler in this process."""
+
+    def __init__(self, handler: Handler) -> None:
+        self._handler = handler
 
     async def _call(self, method: str, path: str, query: dict[str, str], body: object = None) -> bytes:
         response = await self._handler(_request(method, path, query, body))
@@ -134,7 +144,7 @@ def _checked(status: int, body: bytes) -> bytes:
     raise TransportFailure(f"the control plane answered {status}: {text}")
 
 
-class HttpTransport:
+class HttpTransport(_Routes):
     """Over HTTP: to a Unix socket (`socket_path`), or to `base_url` with a TLS context that knows both sides."""
 
     def __init__(self, *, socket_path: str = "", base_url: str = "http://agents", tls: ssl.SSLContext | None = None):
@@ -160,24 +170,6 @@ class HttpTransport:
             self._client = aiohttp.ClientSession(connector=connector, auto_decompress=False)
         return self._client
 
-    async def watch(self, machine: MachineId, session: str) -> AsyncIterator[bytes]:
-        async for line in self._stream("/agent/v1/watch", {"machine": machine, "session": session}):
-            yield line
-
-    async def fabric(self, host: str) -> AsyncIterator[FabricDown]:
-        async for line in self._stream("/agent/v1/fabric", {"host": host}):
-            yield FABRIC_DECODER.decode(line)
-
-    async def report(self, report: Report) -> Receipt:
-        return msgspec.json.decode(await self._call("POST", "/agent/v1/report", {}, report), type=Receipt)
-
-    async def logs(self, batch: LogBatch) -> LogReceipt:
-        return msgspec.json.decode(await self._call("POST", "/agent/v1/logs", {}, batch), type=LogReceipt)
-
-    async def credentials(self, machine: MachineId, workload: WorkloadUid, name: str) -> TemporaryKeys:
-        query = {"machine": machine, "workload": workload, "name": name}
-        return msgspec.json.decode(await self._call("GET", "/agent/v1/credentials", query), type=TemporaryKeys)
-
     async def _call(self, method: str, path: str, query: dict[str, str], body: object = None) -> bytes:
         import aiohttp
 
@@ -188,7 +180,7 @@ class HttpTransport:
                 method, self._base_url + path, params=query, data=data, timeout=limit
             ) as response:
                 return _checked(response.status, await response.read())
-        except (aiohttp.ClientError, OSError, asyncio.TimeoutError) as error:
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise TransportFailure(f"{path}: {error or type(error).__name__}") from error
 
     async def _stream(self, path: str, query: dict[str, str]) -> AsyncIterator[bytes]:
@@ -203,5 +195,5 @@ class HttpTransport:
                 async for piece in response.content.iter_any():
                     for line in lines.feed(piece):
                         yield line
-        except (aiohttp.ClientError, OSError, asyncio.TimeoutError) as error:
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise TransportFailure(f"{path}: {error or type(error).__name__}") from error
