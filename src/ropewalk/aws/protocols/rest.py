@@ -7,7 +7,7 @@ The router compiles a service's templates once: by method and number of segments
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
@@ -130,6 +130,7 @@ class Bindings:
         self.located = [(name, m, m.wire_name or name) for name, m in shape.members.items() if m.location]
         self.body = [name for name, m in shape.members.items() if not m.location]
         self.payload: str | None = shape.traits.get("payload")
+        self.names_content_type = any(wire.lower() == "content-type" for _, _, wire in self.located)
 
     # reading
 
@@ -227,6 +228,7 @@ class RestProtocol:
     """The frame: a subclass knows how bodies look."""
 
     name = "rest"
+    content_type = ""
 
     def parse(self, operation: OperationSpec, inbound: Inbound) -> Params:
         shape = operation.input
@@ -255,16 +257,13 @@ class RestProtocol:
         elif body:
             document[name] = self._read_body(service, member, body)
 
-    def _payload_response(self, service: ServiceSpec, member: Shape, value: Any, headers: dict[str, str]) -> bytes:
+    def _payload_body(self, service: ServiceSpec, member: Shape, value: Any) -> tuple[str, bytes]:
+        """Content type ("" for the protocol's own) and body of a payload member."""
         if member.kind == "blob":
-            headers.setdefault("content-type", "application/octet-stream")
-            return value if isinstance(value, bytes) else bytes(value or b"")
+            return "application/octet-stream", value or b""
         if member.kind in ("string", "character"):
-            headers.setdefault("content-type", "text/plain")
-            return str(value or "").encode()
-        if value is None:
-            return b""
-        return self._write_body(service, member, value, member.wire_name or member.name)
+            return "text/plain", str(value or "").encode()
+        return "", b"" if value is None else self._write_body(service, member, value, member.wire_name or member.name)
 
     def _response_parts(
         self, operation: OperationSpec, result: Params, request_id: str
@@ -278,12 +277,12 @@ class RestProtocol:
         headers.update(located)
         if bound.payload is not None:
             member = shape.members[bound.payload]
-            return (
-                status,
-                headers,
-                self._payload_response(operation.service, member, result.get(bound.payload), headers),
-            )
+            content_type, body = self._payload_body(operation.service, member, result.get(bound.payload))
+            if body and not bound.names_content_type:
+                headers["content-type"] = content_type or self.content_type
+            return status, headers, body
         inner = {name: result[name] for name in bound.body if result.get(name) is not None}
+        headers.setdefault("content-type", self.content_type)
         return status, headers, self._write_body(operation.service, shape, inner, self._root(operation))
 
     def _root(self, operation: OperationSpec) -> str:
@@ -296,6 +295,3 @@ class RestProtocol:
     def _write_body(self, service: ServiceSpec, shape: Shape, value: Any, root: str) -> bytes:
         """The body of a document. A subclass's own."""
         raise AssertionError("a subclass writes bodies")
-
-
-TextConvert = Callable[[str], Any]

@@ -13,11 +13,10 @@ from ropewalk.aws.protocols.rest import RestProtocol
 from ropewalk.aws.specs import OperationSpec, ServiceSpec, Shape
 from ropewalk.base.http.messages import Response
 
-CONTENT_TYPE = "application/json"
-
 
 class RestJsonProtocol(RestProtocol):
     name = "rest-json"
+    content_type = "application/json"
 
     def _read_body(self, service: ServiceSpec, shape: Shape, body: bytes) -> Params:
         params: Params = json_reader(service, shape)(load_json(body))
@@ -28,10 +27,9 @@ class RestJsonProtocol(RestProtocol):
 
     def answer(self, operation: OperationSpec, result: Params, request_id: str) -> Response:
         status, headers, body = self._response_parts(operation, result, request_id)
-        headers.setdefault("content-type", CONTENT_TYPE)
         return Response(status, headers, body)
 
     def fault(self, service: ServiceSpec, error: WireError, request_id: str) -> Response:
         name = error.spec.name if error.spec else error.code
-        headers = {"x-amzn-requestid": request_id, "content-type": CONTENT_TYPE, "x-amzn-errortype": name}
+        headers = {"x-amzn-requestid": request_id, "content-type": self.content_type, "x-amzn-errortype": name}
         return Response(error.status, headers, orjson.dumps(error_document(service, error)))

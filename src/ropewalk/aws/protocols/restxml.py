@@ -16,12 +16,12 @@ from ropewalk.aws.protocols.xml import Read, XmlWriters, escape, load_xml, xml_r
 from ropewalk.aws.specs import OperationSpec, ServiceSpec, Shape
 from ropewalk.base.http.messages import Response
 
-CONTENT_TYPE = "application/xml"
 BARE_ERRORS = frozenset({"s3"})
 
 
 class RestXmlProtocol(RestProtocol):
     name = "rest-xml"
+    content_type = "application/xml"
 
     def _read_body(self, service: ServiceSpec, shape: Shape, body: bytes) -> Params:
         plans: Plans[Read] | None = service.plans.get("xml.read")
@@ -40,12 +40,10 @@ class RestXmlProtocol(RestProtocol):
 
     def answer(self, operation: OperationSpec, result: Params, request_id: str) -> Response:
         status, headers, body = self._response_parts(operation, result, request_id)
-        if body:
-            headers.setdefault("content-type", CONTENT_TYPE)
         return Response(status, headers, body)
 
     def fault(self, service: ServiceSpec, error: WireError, request_id: str) -> Response:
-        headers = {"x-amzn-requestid": request_id, "content-type": CONTENT_TYPE}
+        headers = {"x-amzn-requestid": request_id, "content-type": self.content_type}
         if service.service in BARE_ERRORS:
             headers["x-amz-request-id"] = request_id
             code, message = escape(error.code), escape(error.message)
