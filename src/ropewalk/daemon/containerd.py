@@ -14,6 +14,7 @@ import asyncio
 import contextlib
 import json
 import os
+import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ from ropewalk.base.errors import Fault
 from ropewalk.daemon.images import PAUSE_IMAGE
 from ropewalk.daemon.parts import Command
 from ropewalk.daemon.processes import DetachedProcess
-from ropewalk.node.cri import plugin
+from ropewalk.node.cri import adjust, lowering, plugin
 from ropewalk.node.runtime import RuntimeUnavailable
 
 _POLL = 0.02
@@ -70,6 +71,11 @@ class Layout:
     @property
     def hosts(self) -> Path:
         return self.folder / "hosts"
+
+    @property
+    def wrapper(self) -> Path:
+        """The OCI wrapper for what CRI cannot say."""
+        return self.folder / "runc-adjusted"
 
     @property
     def cni(self) -> Path:
@@ -186,6 +192,7 @@ class Containerd:
         for path, content in {**files, **wanted}.items():
             _write(path, content, 0o644)
         _write(layout.cni / "bin" / plugin.PLUGIN, plugin.source(self._interpreter, str(layout.cni_socket)), 0o755)
+        _write(layout.wrapper, adjust.source(self._interpreter, self._parts["runc"].path), 0o755)
         _write(layout.cni / "bin" / "loopback", plugin.LOOPBACK, 0o755)
         layout.hosts.mkdir(parents=True, exist_ok=True)
         layout.agent_state.mkdir(parents=True, exist_ok=True)
@@ -246,6 +253,13 @@ class Containerd:
             _SHIM_SOCKETS.rmdir()
             _SHIM_SOCKETS.parent.rmdir()
 
+    def unmount(self) -> None:
+        """After `stop`: lazily unmount what is still mounted below its folders (a crash in the middle of a start)."""
+        below = (str(self.layout.state), str(self.layout.folder))
+        targets = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
+        for target in sorted((one for one in targets if one.startswith(below)), reverse=True):
+            subprocess.run(["umount", "--lazy", target], check=False, stdin=subprocess.DEVNULL)
+
     async def _ready(self, deadline: float) -> None:
         from ropewalk.node.cri.client import CallFailed, Client
 
@@ -266,7 +280,7 @@ class Containerd:
             await client.close()
 
     def _handlers(self) -> tuple[Handler, ...]:
-        return (Handler("runc", self._parts["runc"].path),)
+        return Handler(lowering.PLAIN, self._parts["runc"].path), Handler(lowering.ADJUSTED, str(self.layout.wrapper))
 
     def _environment(self) -> dict[str, str]:
         """containerd finds its shim on PATH; runc inherits the libraries it needs through the shim."""

@@ -158,6 +158,7 @@ RECIPES: Mapping[str, ImageRecipe] = {
             labels={"maintainer": "built by Ropewalk from the distribution's nginx package"},
         ),
         nginx_entries,
+        revision=2,
     ),
 }
 

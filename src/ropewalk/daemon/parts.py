@@ -141,7 +141,7 @@ def libraries(dependencies: Mapping[str, Sequence[str]], package: str) -> list[s
     level = [package]
     while level:
         named = [name for parent in level for name in dependencies.get(parent, ())]
-        level = [name for name in dict.fromkeys(named) if name.startswith("lib") and name not in closure]
+        level = [name for name in dict.fromkeys(named) if name.startswith(("lib", "zlib")) and name not in closure]
         closure.update(dict.fromkeys(level))
     return list(closure)
 

@@ -24,7 +24,7 @@ def configuration(storage: Path, port: int) -> str:
     """docker-registry's configuration file."""
     return f"""version: 0.1
 log:
-  level: fatal
+  level: error
   accesslog:
     disabled: true
 storage:

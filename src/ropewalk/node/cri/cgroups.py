@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from ropewalk.model.workload import Resources
 
 PERIOD = 100_000
@@ -127,12 +129,21 @@ class Cgroups:
         return base / path.lstrip("/")
 
     def create(self, name: str, resources: Resources) -> str:
-        """Make the group with its limits (or set them anew); returns its path."""
+        """Make the group with its limits (or set them anew), but for CPU; returns its path.
+
+        The CPU quota comes by `limit_cpu` once the first container runs: under a small quota the runtime's own work of
+        starting it, which happens inside the group, would take many times as long.
+        """
         path = self.path(name)
         for controller in ("cpu", "memory") if self.version is Version.ONE else ("",):
             self._make(path, controller)
-        self.write(path, limits(self.version, resources))
+        self.write(path, limits(self.version, replace(resources, cpu_millis=0)))
         return path
+
+    def limit_cpu(self, name: str, cpu_millis: int) -> None:
+        """Set the group's CPU quota; where the group is gone, nothing."""
+        with contextlib.suppress(FileNotFoundError):
+            self.write(self.path(name), limits(self.version, Resources(cpu_millis=cpu_millis)))
 
     def write(self, path: str, writes: tuple[Write, ...]) -> None:
         for write in writes:

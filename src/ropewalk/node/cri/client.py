@@ -85,7 +85,12 @@ class Client:
 
     async def version(self, timeout: float) -> cri.VersionResponse:
         """Answered once CRI is ready, not merely once the socket listens."""
-        return await self.call(_RUNTIME + "Version", cri.VersionRequest(), cri.VersionResponse, timeout, wait=True)
+        try:
+            return await self.call(_RUNTIME + "Version", cri.VersionRequest(), cri.VersionResponse, timeout, wait=True)
+        except CallFailed as failure:
+            if failure.code == "DEADLINE_EXCEEDED":
+                raise RuntimeUnavailable(f"containerd does not answer within {timeout} s") from failure
+            raise
 
     async def run_sandbox(self, config: cri.PodSandboxConfig, handler: str) -> str:
         request = cri.RunPodSandboxRequest(config=config, runtime_handler=handler)
