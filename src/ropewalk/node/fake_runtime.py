@@ -83,7 +83,7 @@ class FakeRuntime:
         self._sandboxes: dict[str, Sandbox] = {}
         self._log_folders: dict[str, str] = {}
         self._containers: dict[str, _Fake] = {}
-        self._listeners: set[deque[RuntimeEvent]] = set()
+        self._listeners: list[deque[RuntimeEvent]] = []
         self._news = asyncio.Event()
         self._pids = 1000
         self.available = True
@@ -273,7 +273,7 @@ class FakeRuntime:
 
     async def events(self) -> AsyncIterator[RuntimeEvent]:
         queue: deque[RuntimeEvent] = deque([EventsLost()], maxlen=_MAX_EVENTS)
-        self._listeners.add(queue)
+        self._listeners.append(queue)
         try:
             while True:
                 while queue:
@@ -281,7 +281,7 @@ class FakeRuntime:
                 self._news.clear()
                 await self._news.wait()
         finally:
-            self._listeners.discard(queue)
+            self._listeners = [other for other in self._listeners if other is not queue]
 
     async def stats(self, uid: WorkloadUid | None = None) -> list[ContainerStats]:
         self._check()
