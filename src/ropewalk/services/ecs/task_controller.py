@@ -172,7 +172,6 @@ class TaskReconciler:
         """A stopped task: its host may forget it at once; its record goes once it has been kept long enough."""
         ecs = self._ecs
         await ecs.workloads.delete(task.workload_key)
-        await ecs.claim_table.delete(task.claim_key)
         left = task.stopped_at + ecs.settings.timings.stopped_task_retention - ecs.clock.wall()
         if left > 0:
             return RequeueAfter(left)
