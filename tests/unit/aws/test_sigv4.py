@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-from urllib.parse import urlsplit
 
 import botocore.auth
 import pytest
@@ -15,38 +14,17 @@ from hypothesis import strategies as st
 
 from ropewalk.aws import sigv4
 from ropewalk.base.errors import Fault
-from ropewalk.base.http.messages import Peer, Request
+from ropewalk.base.http.messages import Request
+from support.signing import HOST, received
 
 NOW = 1_700_000_000.0
 KEY, SECRET = "AKIAEXAMPLEKEY000000", "s3cr3t/with+odd=characters"
-HOST = "127.0.0.1:4566"
 
 
 @pytest.fixture(autouse=True)
 def _fixed_time(monkeypatch: pytest.MonkeyPatch) -> None:
     moment = datetime.datetime.fromtimestamp(NOW, datetime.UTC)
     monkeypatch.setattr(botocore.auth, "get_current_datetime", lambda *a, **k: moment)
-
-
-def sent(signed: AWSRequest) -> Request:
-    """The request as our server would see it."""
-    prepared = signed.prepare()
-    parts = urlsplit(prepared.url)
-    headers = {
-        name.lower(): value.decode() if isinstance(value, bytes) else str(value)
-        for name, value in prepared.headers.items()
-    }
-    headers.setdefault("host", parts.netloc)
-    body = prepared.body or b""
-    return Request(
-        method=prepared.method,
-        target=parts.path + ("?" + parts.query if parts.query else ""),
-        path=parts.path or "/",
-        query=parts.query,
-        headers=headers,
-        body=body.encode() if isinstance(body, str) else body,
-        peer=Peer("127.0.0.1", 1, "host"),
-    )
 
 
 def sign(
@@ -64,7 +42,7 @@ def sign(
     url = f"http://{HOST}{path}" + (f"?{query}" if query else "")
     request = AWSRequest(method=method, url=url, headers=headers or {}, data=body)
     auth(Credentials(KEY, SECRET, token), service, "us-east-1", **options).add_auth(request)
-    return sent(request)
+    return received(request)
 
 
 def check(request: Request, secret: str = SECRET, service: str = "ecs", now: float = NOW) -> sigv4.Signature:
