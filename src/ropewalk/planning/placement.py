@@ -214,7 +214,8 @@ class _State:
             scores = (self.cpu if strategy.resource is Resource.CPU else self.memory)[places]
         else:
             return places
-        return places[scores == scores.min()]
+        best: Counts = places[scores == scores.min()]
+        return best
 
     def choose(self, unit: int) -> int | None:
         places: Counts = np.flatnonzero(self.able())
