@@ -117,6 +117,11 @@ class Gateway:
             for task in tasks:
                 task.cancel()
 
+    def close(self) -> None:
+        """End every session: agents dial again, whoever answers then."""
+        for session in list(self._sessions.values()):
+            session.end()
+
     async def _sweep(self) -> None:
         """Remove the statuses of workloads that are over and whose records are gone."""
         await self._mirror.synced()

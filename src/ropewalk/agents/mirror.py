@@ -16,7 +16,7 @@ from ropewalk.base.clock import Clock
 from ropewalk.base.log import logger
 from ropewalk.model.agent import WORKLOADS
 from ropewalk.model.workload import Generation, Workload
-from ropewalk.store.protocol import Compacted, EventKind, Revision, Store, StoreError
+from ropewalk.store.protocol import Compacted, EventKind, Revision, Store, StoreClosed, StoreError
 
 log = logger(__name__)
 
@@ -74,6 +74,8 @@ class WorkloadMirror:
                         self._put(machine, uid, held)
             except Compacted:
                 log.info("workloads are listed anew: the watch fell behind")
+            except StoreClosed:
+                raise
             except StoreError as failed:
                 log.warning("workloads cannot be watched", reason=failed)
                 await self._clock.sleep(RETRY_SECONDS)

@@ -42,6 +42,9 @@ from ropewalk.planning import lifecycle_records as words
 log = logger(__name__)
 
 RETRY_SECONDS = 0.5
+OVER_KEY = "over/"
+OVER_KEPT = 1000
+"""Workloads that are over and forgotten by the control plane: a backup may bring their records back."""
 KILLED = 137
 
 
@@ -75,6 +78,7 @@ class MachineAgent:
         self._anchor = ports.clock.wall() - ports.clock.monotonic()
         self._runners: dict[str, Runner] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._over = dict.fromkeys(ports.journal.items(OVER_KEY))
         self._failed: asyncio.Future[None] | None = None
         self._info = RuntimeInfo("", "")
         machine = facts.machine
@@ -288,6 +292,10 @@ class MachineAgent:
         if runner is not None:
             runner.post(words.Desired(workload))
             return
+        if (over := self._ports.journal.get(OVER_KEY + workload.uid)) is not None:
+            state = msgspec.json.decode(over, type=words.State)
+            self._begin(lifecycle.step(state, words.Desired(workload), self.now())[0])
+            return
         state = lifecycle.begin(workload, self.now())
         if not state.ending and (why := self._cannot(workload)):
             state = lifecycle.refuse(state, why, self.now())
@@ -344,7 +352,15 @@ class MachineAgent:
         del self._runners[uid]
         if (task := self._tasks.pop(uid, None)) is not None:
             task.cancel()
-        await self._ports.journal.delete(STATE_KEY + uid)
+        journal = self._ports.journal
+        self._over.pop(OVER_KEY + uid, None)
+        self._over[OVER_KEY + uid] = None
+        await journal.put(OVER_KEY + uid, msgspec.json.encode(lifecycle.tombstone(runner.state)))
+        await journal.delete(STATE_KEY + uid)
+        while len(self._over) > OVER_KEPT:
+            oldest = next(iter(self._over))
+            del self._over[oldest]
+            await journal.delete(oldest)
         self.credentials.forget(uid)
         self._performer.forget(uid)
         self.logs.forget(uid)

@@ -32,8 +32,10 @@ _DECODER: msgspec.json.Decoder[tuple[str, msgspec.Raw]] = msgspec.json.Decoder(t
 
 class Journal(Protocol):
     def items(self, prefix: str) -> dict[str, bytes]:
-        """Every live key under `prefix` and its value; the keys whole."""
+        """Every live key under `prefix` and its value; the keys whole, the longest unchanged first."""
         ...
+
+    def get(self, key: str) -> bytes | None: ...
 
     async def put(self, key: str, value: bytes) -> None:
         """`value` is one JSON document without newlines."""
@@ -53,7 +55,11 @@ class MemoryJournal:
     def items(self, prefix: str) -> dict[str, bytes]:
         return {key: value for key, value in self.live.items() if key.startswith(prefix)}
 
+    def get(self, key: str) -> bytes | None:
+        return self.live.get(key)
+
     async def put(self, key: str, value: bytes) -> None:
+        self.live.pop(key, None)
         self.live[key] = value
 
     async def delete(self, key: str) -> None:
@@ -81,10 +87,11 @@ class FileJournal:
     def items(self, prefix: str) -> dict[str, bytes]:
         return {key: value for key, value in self._live.items() if key.startswith(prefix)}
 
+    def get(self, key: str) -> bytes | None:
+        return self._live.get(key)
+
     async def put(self, key: str, value: bytes) -> None:
-        before = self._live.get(key)
-        if before == value:
-            return
+        before = self._live.pop(key, None)
         self._live_bytes += len(_line(key, value)) - (len(_line(key, before)) if before is not None else 0)
         self._live[key] = value
         await self._append(_line(key, value))
@@ -175,9 +182,8 @@ def _load(path: Path) -> tuple[dict[str, bytes], int]:
             log.warning("the journal's tail was torn and is dropped", path=path, bytes=len(data) - good)
             break
         key, value = _DECODER.decode(payload)
-        if bytes(value) == b"null":
-            live.pop(key, None)
-        else:
+        live.pop(key, None)
+        if bytes(value) != b"null":
             live[key] = bytes(value)
         good += len(line)
     return live, good

@@ -21,7 +21,7 @@ from ropewalk.model.status import (
     WorkloadPhase,
     WorkloadStatus,
 )
-from ropewalk.model.workload import Desire, Workload
+from ropewalk.model.workload import Container, Desire, Endpoints, Workload
 from ropewalk.planning import lifecycle_events as events
 from ropewalk.planning import lifecycle_rules as rules
 from ropewalk.planning.lifecycle_records import (
@@ -59,6 +59,17 @@ def refuse(state: State, why: str, now: float) -> State:
     return replace(
         state, phase=WorkloadPhase.STOPPED, cause=StopCause.REFUSED, reason=why, stopping_at=now, stopped_at=now
     )
+
+
+def tombstone(state: State) -> State:
+    """What is kept of a workload that is over: enough to say so again should its record ever come back (from a restored
+    backup, say), and nothing that it should not have left behind, such as its environment.
+    """
+    containers = tuple(Container(name=c.name, image=c.image, essential=c.essential) for c in state.workload.containers)
+    bare = replace(
+        state.workload, containers=containers, volumes=(), interface=None, credentials=(), endpoints=Endpoints()
+    )
+    return replace(state, workload=bare)
 
 
 def step(state: State, event: Event, now: float) -> tuple[State, tuple[Action, ...]]:
