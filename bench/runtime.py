@@ -7,22 +7,24 @@ It uses a home of its own under /tmp and cleans it up; parts come from `ROPEWALK
 from __future__ import annotations
 
 import asyncio
-import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from ropewalk.base.clock import SystemClock
 from ropewalk.base.entropy import SystemEntropy
 from ropewalk.base.settings import Settings
-from ropewalk.daemon.containers import ContainerHost, MirrorMode, NoNetwork
+from ropewalk.daemon.containerd import Containerd, Layout, Mirror
+from ropewalk.daemon.containers import NoNetwork, end_containers
+from ropewalk.daemon.images import PAUSE_IMAGE, ImageBuilder
+from ropewalk.daemon.parts import Parts, default_folder
+from ropewalk.daemon.registry import LocalRegistry
 from ropewalk.model.ids import MachineId, Owner, WorkloadUid
 from ropewalk.model.workload import Container, Generation, Resources, Workload
-from ropewalk.node.cri.runtime import CriRuntime
+from ropewalk.node.cri.runtime import CriRuntime, Places
 from ropewalk.node.runtime import ContainerSetup, ImageInfo
 
 IMAGE = "docker.io/library/nginx:latest"
@@ -53,57 +55,65 @@ async def pod(runtime: CriRuntime, image: ImageInfo, uid: str, logs: str) -> str
     return sandbox.id
 
 
-async def milliseconds(work: Callable[[], Awaitable[object]]) -> float:
-    begun = time.perf_counter()
-    await work()
-    return (time.perf_counter() - begun) * 1000
+def ctr(parts: Parts, layout: Layout, *arguments: str) -> None:
+    command = parts.command("ctr")
+    argv = [*command.argv, "--address", str(layout.socket), "--namespace", "bench", *arguments]
+    subprocess.run(argv, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
-async def measure(host: ContainerHost, rounds: int, logs: str) -> None:
-    runtime = host.runtime(NoNetwork())
-    ctr = [*host.parts.command("ctr").argv, "--address", str(host.places.socket), "--namespace", "bench"]
-    try:
-        image = await runtime.pull(IMAGE, None)
-        registry = ["--plain-http", f"{host.registry.address}/library/nginx:latest"]
-        subprocess.run([*ctr, "images", "pull", *registry], check=True, stdout=subprocess.DEVNULL)
-        times: dict[str, list[float]] = {"ctr run -d": [], "CRI pod": []}
-        for number in range(rounds):
-            name = f"ctr-{number}"
-
-            async def run(name: str = name) -> None:
-                await asyncio.to_thread(subprocess.run, [*ctr, "run", "-d", registry[1], name], check=True)
-
-            times["ctr run -d"].append(await milliseconds(run))
-            subprocess.run([*ctr, "tasks", "rm", "-f", name], check=True, stdout=subprocess.DEVNULL)
-            subprocess.run([*ctr, "containers", "rm", name], check=True)
-            made: list[str] = []
-
-            async def up(number: int = number, made: list[str] = made) -> None:
-                made.append(await pod(runtime, image, f"one-{number}", logs))
-
-            times["CRI pod"].append(await milliseconds(up))
-            await runtime.remove_sandbox(made[0])
-        for what, series in times.items():
-            print(f"{what:12} median {statistics.median(series):6.1f} ms  best {min(series):6.1f} ms")
-        print(f"ratio        {statistics.median(times['CRI pod']) / statistics.median(times['ctr run -d']):.2f}")
+async def measure(runtime: CriRuntime, parts: Parts, layout: Layout, registry: str, rounds: int, logs: str) -> None:
+    image = await runtime.pull(IMAGE, None)
+    reference = f"{registry}/library/nginx:latest"
+    await asyncio.to_thread(ctr, parts, layout, "images", "pull", "--plain-http", reference)
+    times: dict[str, list[float]] = {"ctr run -d": [], "CRI pod": []}
+    for number in range(rounds):
+        name, made = f"ctr-{number}", ""
         begun = time.perf_counter()
-        sandboxes = await asyncio.gather(*(pod(runtime, image, f"many-{n}", logs) for n in range(AT_ONCE)))
-        print(f"CRI pods, {AT_ONCE} at once: {AT_ONCE / (time.perf_counter() - begun):.1f} a second")
-        await asyncio.gather(*(runtime.remove_sandbox(sandbox) for sandbox in sandboxes))
-    finally:
-        await runtime.close()
+        await asyncio.to_thread(ctr, parts, layout, "run", "-d", reference, name)
+        times["ctr run -d"].append((time.perf_counter() - begun) * 1000)
+        await asyncio.to_thread(ctr, parts, layout, "tasks", "rm", "-f", name)
+        await asyncio.to_thread(ctr, parts, layout, "containers", "rm", name)
+        begun = time.perf_counter()
+        made = await pod(runtime, image, f"one-{number}", logs)
+        times["CRI pod"].append((time.perf_counter() - begun) * 1000)
+        await runtime.remove_sandbox(made)
+    for what, series in times.items():
+        print(f"{what:12} median {statistics.median(series):6.1f} ms  best {min(series):6.1f} ms")
+    print(f"ratio        {statistics.median(times['CRI pod']) / statistics.median(times['ctr run -d']):.2f}")
+    begun = time.perf_counter()
+    sandboxes = await asyncio.gather(*(pod(runtime, image, f"many-{n}", logs) for n in range(AT_ONCE)))
+    print(f"CRI pods, {AT_ONCE} at once: {AT_ONCE / (time.perf_counter() - begun):.1f} a second")
+    await asyncio.gather(*(runtime.remove_sandbox(sandbox) for sandbox in sandboxes))
 
 
-async def main(rounds: int) -> None:
-    home = Path(tempfile.mkdtemp(prefix="ropewalk-bench-"))
-    host = ContainerHost(Settings(home=home), SystemClock(), SystemEntropy())
+async def main(rounds: int, home: Path) -> None:
+    clock, entropy = SystemClock(), SystemEntropy()
+    settings = Settings(home=home)
+    folder = default_folder(settings)
+    parts = Parts(folder)
+    commands = parts.provide()
+    images = ImageBuilder(folder / "images", parts)
+    layout = Layout(home / "containerd", home / "run" / "containerd")
+    registry = LocalRegistry(commands["docker-registry"], home / "registry", home / "run", home / "logs", clock)
+    containerd = Containerd(layout, commands, home / "run", home / "logs", clock)
+    init = Path(commands["catatonit"].path)
+    places = Places(layout.socket, layout.cni_socket, layout.agent_state, init, "/ropewalk/bench")
     try:
-        await host.start(MirrorMode.ALWAYS)
-        await measure(host, rounds, str(home / "logs"))
+        await registry.start()
+        images.push(registry.client())
+        await containerd.start(Mirror(registry.address, everything=True))
+        await containerd.import_image(images.archive("pause"), PAUSE_IMAGE)
+        runtime = CriRuntime(places, NoNetwork(), clock, entropy)
+        try:
+            await measure(runtime, parts, layout, registry.address, rounds, str(home / "logs"))
+        finally:
+            await runtime.close()
     finally:
-        await host.stop()
-        shutil.rmtree(home, ignore_errors=True)
+        await end_containers(places, clock, entropy)
+        await containerd.stop()
+        await registry.stop()
 
 
 if __name__ == "__main__":
-    asyncio.run(main(int(sys.argv[1]) if len(sys.argv) > 1 else 15))
+    with tempfile.TemporaryDirectory(prefix="ropewalk-bench-") as folder:
+        asyncio.run(main(int(sys.argv[1]) if len(sys.argv) > 1 else 15, Path(folder)))

@@ -31,6 +31,7 @@ from ropewalk.node.runtime import (
     RuntimeFailure,
 )
 from ropewalk.node.shapes import from_rfc3339
+from support.containers import machine
 from support.workloads import container, workload
 
 
@@ -69,10 +70,30 @@ async def fake(folder: Path) -> AsyncIterator[Bench]:
     )
 
 
-RUNTIMES: dict[str, Callable[[Path], AbstractAsyncContextManager[Bench]]] = {"fake": fake}
+@asynccontextmanager
+async def containerd(folder: Path) -> AsyncIterator[Bench]:
+    patient = "while :; do sleep 1 & wait $!; done"
+    async with machine() as real:
+        runtime = real.runtime()
+        try:
+            yield Bench(
+                runtime,
+                SystemClock(),
+                "nginx:latest",
+                "localhost/none:latest",
+                ("sh", "-c", f"trap 'exit 0' TERM; {patient}"),
+                ("sh", "-c", "echo hello from here; exit 3"),
+                ("sh", "-c", f"trap '' TERM; {patient}"),
+                folder,
+            )
+        finally:
+            await runtime.close()
 
 
-@pytest.fixture(params=[pytest.param("fake")])
+RUNTIMES: dict[str, Callable[[Path], AbstractAsyncContextManager[Bench]]] = {"fake": fake, "containerd": containerd}
+
+
+@pytest.fixture(params=[pytest.param("fake"), pytest.param("containerd", marks=pytest.mark.live)])
 async def runtime_under_test(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Bench]:
     async with RUNTIMES[request.param](tmp_path) as bench:
         try:

@@ -244,7 +244,7 @@ class Containerd:
             await client.close()
 
     async def stop(self) -> None:
-        """End it. Containers, should any be left, stay alive: remove them first through the runtime."""
+        """End it. Containers that are left stay alive: end them first (`containers.end_containers`)."""
         await asyncio.to_thread(self._stop)
 
     def _stop(self) -> None:
@@ -252,9 +252,10 @@ class Containerd:
         with contextlib.suppress(OSError):  # kept where another containerd uses it
             _SHIM_SOCKETS.rmdir()
             _SHIM_SOCKETS.parent.rmdir()
+        self._unmount()
 
-    def unmount(self) -> None:
-        """After `stop`: lazily unmount what is still mounted below its folders (a crash in the middle of a start)."""
+    def _unmount(self) -> None:
+        """Lazily unmount what a crash in the middle of a start left mounted below our folders."""
         below = (str(self.layout.state), str(self.layout.folder))
         targets = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
         for target in sorted((one for one in targets if one.startswith(below)), reverse=True):
