@@ -10,7 +10,6 @@ import random
 from collections.abc import AsyncIterator
 
 import pytest
-from support.ecs import HOST, World, build, exited, running
 
 from ropewalk.base.clock import VirtualClock
 from ropewalk.base.entropy import SeededEntropy
@@ -31,6 +30,7 @@ from ropewalk.store.protocol import (
     StoreClosed,
     StoreError,
 )
+from support.ecs import HOST, World, build, exited, running
 
 COUNT = 2
 

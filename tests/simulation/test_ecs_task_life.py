@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from support.ecs import HOST, exited, running, world
 
 from ropewalk.model.status import ContainerPhase, ContainerStatus, Health, StopCause, WorkloadPhase
 from ropewalk.model.workload import Desire
+from support.ecs import HOST, exited, running, world
 
 
 async def test_a_task_lives_from_provisioning_to_stopped_and_vanishes_after_an_hour() -> None:

@@ -8,6 +8,7 @@ answers them where they are known.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Any, Final
 
 from ropewalk.services.ecs import log_configuration
@@ -92,7 +93,7 @@ def normalise(given: dict[str, Any], network_mode: str, region: str, task_memory
     for ulimit in given.get("ulimits") or ():
         if ulimit["softLimit"] > ulimit["hardLimit"] >= 0:
             raise client(f"Soft limit exceeds hard limit for ulimit {ulimit['name']}")
-    _check_environment(name, given)
+    check_environment(name, given.get("environment") or ())
     if given.get("logConfiguration"):
         log_configuration.check(name, given["logConfiguration"], region)
     result = {key: value for key, value in given.items() if value is not None}
@@ -160,8 +161,9 @@ def _check_linux(name: str, linux: dict[str, Any]) -> None:
                 raise client(f"Invalid Linux capability '{capability}' in container '{name}'.")
 
 
-def _check_environment(name: str, given: dict[str, Any]) -> None:
-    for variable in given.get("environment") or ():
+def check_environment(name: str, variables: Iterable[dict[str, Any]]) -> None:
+    """Names and values that a process can be given. Raises ClientException."""
+    for variable in variables:
         if not _ENVIRONMENT_NAME.match(variable.get("name") or ""):
             raise client(f"Container '{name}': an environment variable has no name, or '=' in it.")
         if "\0" in (variable.get("value") or ""):

@@ -15,6 +15,7 @@ import msgspec
 
 from ropewalk.base.errors import Fault
 from ropewalk.services.ecs import capacity, tags
+from ropewalk.services.ecs.container_definitions import check_environment
 from ropewalk.services.ecs.container_graph import check_sums
 from ropewalk.services.ecs.faults import client, invalid, not_yet_invalid
 from ropewalk.services.ecs.records import Cluster, Document, TaskContainer
@@ -143,6 +144,7 @@ def shape(definition: Document, params: dict[str, Any], account: str, limits: st
         for later in _OVERRIDES_LATER.keys() & item.keys():
             if item[later]:
                 raise not_yet_invalid(f"containerOverrides.{later}", _OVERRIDES_LATER[later])
+        check_environment(name, item.get("environment") or ())
         changed[name] = item
     if len(msgspec.json.encode(overrides)) > 8192:
         raise invalid("Overrides are limited to 8192 characters of JSON.")
