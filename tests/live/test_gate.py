@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 
 import botocore.exceptions
@@ -20,10 +21,8 @@ def ask(
             connection.putheader(name, value)
         connection.putheader("Content-Length", str(len(body)))
         connection.endheaders()
-        try:
-            connection.send(body)
-        except (BrokenPipeError, ConnectionResetError):
-            pass  # refused before it was all sent: the answer is what counts
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            connection.send(body)  # refused before it was all sent? the answer is what counts
         response = connection.getresponse()
         return response.status, response.read()
     finally:

@@ -42,6 +42,10 @@ class SystemClock:
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
 
+    def pause(self, seconds: float) -> None:
+        """Block the whole thread: for commands without a loop."""
+        time.sleep(seconds)
+
 
 class VirtualClock:
     """Time that moves only when told: for tests and simulation.

@@ -32,6 +32,10 @@ class Timings:
 
 
 SYSTEM_HOME = Path("/var/lib/ropewalk")
+DEFAULT_PORT = 4566
+"""Where tools made for this kind of endpoint look first."""
+DEFAULT_CIDR = "172.31.0.0/16"
+"""Of the default VPC, as in every AWS account."""
 
 
 def default_home() -> Path:
@@ -52,8 +56,8 @@ class Settings:
     account: str = "123456789012"
     region: str = "us-east-1"
     zones: tuple[str, ...] = ("us-east-1a", "us-east-1b", "us-east-1c")
-    port: int = 4566
-    default_vpc_cidr: str = "172.31.0.0/16"
+    port: int = DEFAULT_PORT
+    default_vpc_cidr: str = DEFAULT_CIDR
     simulated: bool = False
     accept_any_credentials: bool = False
     fargate_limits: str = "lecture"
@@ -68,8 +72,9 @@ class Settings:
 
     @property
     def run(self) -> Path:
-        """Sockets, pid files, locks: what a reboot may take. Readable by all at the usual place, so that an unprivileged
-        `ropewalk env` finds the installation.
+        """Sockets, pid files, locks: what a reboot may take.
+
+        Readable by all at the usual place, so that an unprivileged `ropewalk env` finds the installation.
         """
         return Path("/run/ropewalk") if self.home == SYSTEM_HOME else self.home / "run"
 

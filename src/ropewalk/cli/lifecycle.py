@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ropewalk.base.errors import Fault
-from ropewalk.base.settings import Settings, Timings, default_home
+from ropewalk.base.settings import DEFAULT_CIDR, DEFAULT_PORT, Settings, Timings, default_home
 from ropewalk.cli.output import console, document, explained, output_option, say
 from ropewalk.daemon.installation import Beacon, exclusive, load_settings
 
@@ -111,20 +111,20 @@ def _settings(
         fargate_limits=fargate_limits,
         time_scale=time_scale,
         timings=Timings() if time_scale == 1.0 else Timings().scaled(time_scale),
-        default_vpc_cidr=vpc_cidr,
+        default_vpc_cidr=vpc_cidr or (DEFAULT_CIDR if simulated else ""),
     )
 
 
 @click.command()
 @click.option("--detach", is_flag=True, help="Return once it is ready, instead of following its log.")
 @click.option("--simulated", is_flag=True, help="Fake machines: no root, no containers; everything else is the same.")
-@click.option("--port", type=click.IntRange(1, 65535), default=Settings.port, show_default=True, help="Of the AWS API.")
+@click.option("--port", type=click.IntRange(1, 65535), default=DEFAULT_PORT, show_default=True, help="Of the AWS API.")
 @click.option(
     "--images",
     type=click.Choice(["remote", "local"]),
     default="remote",
     show_default=True,
-    help="local: a registry of our own stands in for every other, filled with nginx and busybox from Debian's packages.",
+    help="local: a registry of our own stands in for every other, with nginx and busybox from Debian's packages.",
 )
 @click.option(
     "--accept-any-credentials",

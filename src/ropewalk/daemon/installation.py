@@ -62,12 +62,17 @@ def settings_file(home: Path) -> Path:
     return home / "installation.json"
 
 
+def _decode_path(kind: type, value: object) -> Path:
+    assert kind is Path
+    return Path(str(value))
+
+
 def save_settings(settings: Settings) -> None:
     settings.home.mkdir(parents=True, exist_ok=True)
     settings.home.chmod(0o700 if settings.home == SYSTEM_HOME else 0o711)
     settings.run.mkdir(parents=True, exist_ok=True)
     settings.run.chmod(0o755)
-    write_private(settings_file(settings.home), msgspec.json.encode(settings))
+    write_private(settings_file(settings.home), msgspec.json.encode(settings, enc_hook=str))
 
 
 def load_settings(home: Path) -> Settings:
@@ -80,7 +85,7 @@ def load_settings(home: Path) -> Settings:
         raise Fault(
             "NotPermitted", f"The installation in {home} belongs to another user. Try: sudo ropewalk …"
         ) from None
-    return msgspec.json.decode(data, type=Settings)
+    return msgspec.json.decode(data, type=Settings, dec_hook=_decode_path)
 
 
 def credentials_file(settings: Settings) -> Path:

@@ -8,48 +8,131 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import sys
+from ipaddress import IPv4Network
 
 from ropewalk.base.clock import Clock, SystemClock
 from ropewalk.base.errors import Fault, Retryable
-from ropewalk.base.settings import Settings
-from ropewalk.daemon import admin, ports
-from ropewalk.daemon.containerd import Containerd
+from ropewalk.base.settings import DEFAULT_CIDR, Settings
+from ropewalk.daemon import admin, layout, ports
 from ropewalk.daemon.host_check import check
-from ropewalk.daemon.images import ImageBuilder
+from ropewalk.daemon.images import PAUSE_IMAGE, ImageBuilder
 from ropewalk.daemon.installation import Beacon, find_beacon, load_settings, save_settings
 from ropewalk.daemon.parts import Parts, default_folder
 from ropewalk.daemon.processes import DetachedProcess
 from ropewalk.daemon.progress import Reporter
-from ropewalk.daemon.registry import LocalRegistry
+from ropewalk.network.hostfacts import read as read_host_facts
+from ropewalk.network.ranges import check_ranges, free_range
 
 READY_WITHIN = 60.0
-"""Seconds from the start of our processes to all of them answering; a first start unpacks nothing any more by then."""
+"""Seconds from the start of our processes to all of them answering; nothing is fetched or unpacked by then."""
+_POLL = 0.05
 
 
 def start(settings: Settings, images: str, reporter: Reporter) -> Beacon:
     return asyncio.run(_start(settings, images, reporter, SystemClock()))
 
 
-async def _start(settings: Settings, images: str, reporter: Reporter, clock: Clock) -> Beacon:
+async def _start(wanted: Settings, images: str, reporter: Reporter, clock: Clock) -> Beacon:
     reporter.step("Looking at this host")
-    _require_host(settings)
-    settings = _settled(settings)
+    _require_host(wanted)
+    settings = settle(wanted)
     _require_port(settings)
     reporter.step("Parts")
     parts = Parts(default_folder(settings), progress=reporter.detail)
-    await asyncio.to_thread(parts.provide)
+    commands = await asyncio.to_thread(parts.provide)
     builder = ImageBuilder(default_folder(settings) / "images", parts, progress=reporter.detail)
     if images == "local":
-        reporter.step("Local registry with nginx and busybox from Debian's packages")
-        registry = local_registry(settings, parts, clock)
+        reporter.step("A local registry with nginx and busybox from Debian's packages")
+        registry = layout.registry(settings, commands, clock)
         await registry.start()
         await asyncio.to_thread(builder.push, registry.client())
         settings = dataclasses.replace(settings, mirror=registry.address)
     save_settings(settings)
     reporter.step("containerd")
-    await containerd(settings, parts, clock).start()
+    containerd = layout.containerd(settings, commands, clock)
+    await containerd.start(layout.mirror(settings))
+    await containerd.import_image(await asyncio.to_thread(builder.archive, "pause"), PAUSE_IMAGE)
     reporter.step("Control plane and agents")
     supervisor = DetachedProcess("supervisor", settings.run, settings.logs)
     supervisor.start((sys.executable, "-m", "ropewalk.daemon.supervisor", str(settings.home)))
     await _ready(settings, supervisor, reporter, clock)
     return find_beacon(settings.home)
+
+
+def _require_host(settings: Settings) -> None:
+    lacks = [finding for finding in check(settings) if finding.required and not finding.fine and finding.mend]
+    lacks = [finding for finding in lacks if not finding.mend.startswith("run: ropewalk up")]
+    if lacks:
+        listed = "\n".join(f"  {finding.what}: {finding.mend}" for finding in lacks)
+        raise Fault("HostUnfit", f"This host lacks what real containers need:\n{listed}\nAll of it: ropewalk doctor")
+
+
+def settle(wanted: Settings) -> Settings:
+    """What this installation is to run as: its own earlier choice of ranges, and what the user asks for now.
+
+    An installation that runs refuses other settings by name; one that is down takes them.
+    """
+    before: Settings | None
+    try:
+        before = load_settings(wanted.home)
+    except Fault:
+        before = None
+    if before is not None and _running(before):
+        for name in ("simulated", "port", "accept_any_credentials", "fargate_limits", "time_scale"):
+            mine, asked = getattr(before, name), getattr(wanted, name)
+            if mine != asked:
+                raise Fault(
+                    "AlreadyRunning",
+                    f"Ropewalk runs here with {name.replace('_', '-')} {mine}, not {asked}. First: ropewalk down",
+                )
+        return before
+    return dataclasses.replace(wanted, default_vpc_cidr=_vpc_range(wanted, before))
+
+
+def _vpc_range(wanted: Settings, before: Settings | None) -> str:
+    facts = read_host_facts()
+    if wanted.default_vpc_cidr:
+        check_ranges([IPv4Network(wanted.default_vpc_cidr)], facts)
+        return wanted.default_vpc_cidr
+    if before is not None and before.default_vpc_cidr:
+        return before.default_vpc_cidr
+    return str(free_range(IPv4Network(DEFAULT_CIDR), facts))
+
+
+def _running(settings: Settings) -> bool:
+    names = ("supervisor", "aws")
+    return any(DetachedProcess(name, settings.run, settings.logs).record() is not None for name in names)
+
+
+def _require_port(settings: Settings) -> None:
+    holder = ports.owner(settings.port)
+    aws = DetachedProcess("aws", settings.run, settings.logs).record()
+    if holder is not None and (aws is None or f"(pid {aws.pid})" not in holder):
+        raise Fault(
+            "PortBusy", f"Port {settings.port} is taken by {holder}. End it, or take another: ropewalk up --port 4599"
+        )
+
+
+async def _ready(settings: Settings, supervisor: DetachedProcess, reporter: Reporter, clock: Clock) -> None:
+    """Wait until the control plane answers and this host's agents are connected."""
+    until = clock.monotonic() + READY_WITHIN
+    problem = "nothing answered"
+    while clock.monotonic() < until:
+        try:
+            status = await asyncio.to_thread(admin.ask, settings.agent_socket, "GET", admin.STATUS)
+        except Retryable as failure:
+            problem = failure.reason
+        else:
+            if status["ready"]:
+                return
+            problem = status["waiting_for"]
+            reporter.detail(f"waiting for {problem}")
+        if supervisor.record() is None:
+            problem = "the supervisor ended"
+            break
+        await clock.sleep(_POLL)
+    tails = "\n".join(
+        f"{name}: {DetachedProcess(name, settings.run, settings.logs).tail(4)}"
+        for name in ("supervisor", "aws", "host-agent", "machine-agent")
+    )
+    raise Fault("NotReady", f"Ropewalk did not come up: {problem}. The processes' last words:\n{tails}")

@@ -37,9 +37,10 @@ class Change(Generic[R]):
 class Informer(Generic[R]):
     """The cache of one table. `run` belongs under a supervisor."""
 
-    def __init__(self, table: Table[R], clock: Clock) -> None:
+    def __init__(self, table: Table[R], clock: Clock, *, reader: str = "") -> None:
+        """`reader` says whose cache it is, where several watch one prefix."""
         self.table = table
-        self.name = f"informer {table.prefix}"
+        self.name = f"{reader} informer {table.prefix}".lstrip()
         self._clock = clock
         self._records: dict[str, R] = {}
         self._keys = SortedKeys()

@@ -43,8 +43,8 @@ class Carriers:
         self._store = store
         self._workloads: Table[Carrier] = Table(store, WORKLOADS, Carrier)
         self._statuses: Table[CarrierStatus] = Table(store, STATUSES, CarrierStatus)
-        self.workloads = Informer(self._workloads, clock)
-        self.statuses = Informer(self._statuses, clock)
+        self.workloads = Informer(self._workloads, clock, reader="ec2")
+        self.statuses = Informer(self._statuses, clock, reader="ec2")
         self._key_of: dict[InterfaceId, str] = {}
         self._listeners: list[Callable[[InterfaceId], None]] = []
         self.workloads.on_change(self._workload_changed)

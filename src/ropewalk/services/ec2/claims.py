@@ -48,7 +48,7 @@ class ClaimKeeper:
 
     def __init__(self, ec2: Ec2) -> None:
         self._ec2 = ec2
-        self.informer = Informer(ec2.claims, ec2.clock)
+        self.informer = Informer(ec2.claims, ec2.clock, reader="ec2")
         self.controller = Controller(
             self.name,
             self.reconcile,

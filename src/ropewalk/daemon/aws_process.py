@@ -1,0 +1,69 @@
+"""The aws process: one endpoint for every AWS API, the reconcilers of every service, and their store.
+
+Listens on 127.0.0.1 for clients of this host, on a Unix socket for agents and the administrator, and inside every VPC
+for the workloads in it. In simulated mode the machines are fakes that live in this same process and speak the same
+agent protocol; nothing else differs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from ropewalk.base.clock import Clock, SystemClock
+from ropewalk.base.entropy import Entropy, SystemEntropy
+from ropewalk.base.http.server import HttpServer
+from ropewalk.base.settings import Settings
+from ropewalk.daemon.control_plane import ControlPlane, build
+from ropewalk.daemon.entry import run
+from ropewalk.daemon.installation import publish
+from ropewalk.runtime.controller import Runnable
+from ropewalk.runtime.supervisor import Supervisor
+from ropewalk.store.sqlite import SqliteStore
+
+STORE_FILE = "aws.db"
+
+
+async def serve(settings: Settings) -> None:
+    clock, entropy = SystemClock(), SystemEntropy()
+    store = await SqliteStore.open(settings.home / STORE_FILE, entropy, clock=clock)
+    try:
+        plane = await build(settings, store, clock, entropy)
+        runnables: list[Runnable] = [*plane.runnables, *_machines(settings, plane, clock, entropy)]
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(Supervisor(clock).run(runnables))
+            tasks.create_task(_listen(settings, plane, clock))
+    finally:
+        await store.close()
+
+
+def _machines(settings: Settings, plane: ControlPlane, clock: Clock, entropy: Entropy) -> list[Runnable]:
+    """Fakes in simulated mode; else what serves the VPCs of the real host agent."""
+    if settings.simulated:
+        from ropewalk.daemon.simulated import machines
+
+        return machines(plane, clock, entropy)
+    from ropewalk.daemon.vpc_listeners import VpcListeners
+
+    return [VpcListeners(plane, clock)]
+
+
+async def _listen(settings: Settings, plane: ControlPlane, clock: Clock) -> None:
+    """Open the doors once the caches are warm; agents first, so that nobody is told of a machine that is lost."""
+    await plane.synced()
+    agents = HttpServer(plane.handle_agents, name="agents", clock=clock)
+    await agents.serve_unix(settings.agent_socket)
+    host = HttpServer(plane.front.handle, name="host", clock=clock, refuse=plane.front.refuse)
+    await host.serve_tcp("127.0.0.1", settings.port)
+    publish(settings, plane.key)
+    try:
+        await asyncio.get_running_loop().create_future()
+    finally:
+        await asyncio.gather(agents.close(), host.close())
+
+
+def main() -> None:
+    run(serve)
+
+
+if __name__ == "__main__":
+    main()
