@@ -14,9 +14,14 @@ from __future__ import annotations
 
 import ipaddress
 from dataclasses import dataclass
+from functools import lru_cache
 
 from ropewalk.base.errors import Fault
 from ropewalk.base.http.messages import Request
+
+
+MAX_HOST = 300
+"""Longer than any name and port."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +63,11 @@ def _is_loopback(name: str) -> bool:
 
 
 def host_allowed(host: str, rules: HostRules) -> bool:
+    return len(host) <= MAX_HOST and _host_allowed(host, rules)
+
+
+@lru_cache(maxsize=512)
+def _host_allowed(host: str, rules: HostRules) -> bool:
     split = _split_host(host.strip().lower())
     if split is None:
         return False
