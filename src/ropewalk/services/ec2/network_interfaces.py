@@ -263,7 +263,7 @@ async def create_network_interface(ec2: Ec2, call: Call, params: Params) -> Para
                 await ec2.interfaces.create(name, interface)
         except Doomed as doomed:
             raise not_found("subnet" if doomed.resource == params["SubnetId"] else "sg", doomed.resource) from None
-    answer = {"NetworkInterface": {**(await _documents(ec2, call, [interface]))[0], "Status": "pending"}}
+    answer = {"NetworkInterface": (await _documents(ec2, call, [interface]))[0]}
     return {**answer, "ClientToken": token} if token else answer
 
 

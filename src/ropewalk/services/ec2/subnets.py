@@ -65,7 +65,8 @@ def zone_id(zone: str) -> str:
     if match is None:
         return zone
     area, direction, number, letter = match.groups()
-    short = area.replace("-", "") + _DIRECTIONS.get(direction, direction[0]) + number
+    country, _, partition = area.partition("-")
+    short = country + partition[:1] + _DIRECTIONS.get(direction, direction[0]) + number
     return f"{short}-az{ord(letter) - ord('a') + 1}"
 
 

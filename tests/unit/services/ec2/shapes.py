@@ -28,6 +28,9 @@ def output_errors(operation: str, document: dict[str, Any]) -> list[str]:
     return list(_errors(shape, document, operation))
 
 
+UNLISTED = ("available",)
+"""The state of an attached internet gateway: what EC2 answers, though its model's enumeration does not list it."""
+
 _SCALARS: dict[str, type | tuple[type, ...]] = {
     "string": str,
     "boolean": bool,
@@ -53,5 +56,5 @@ def _errors(shape: Shape, value: Any, path: str) -> Any:
             yield from _errors(shape.member, item, f"{path}[{place}]")
     elif not isinstance(value, _SCALARS[shape.type_name]) or (isinstance(value, bool) and shape.type_name != "boolean"):
         yield f"{path} is {value!r}, not a {shape.type_name}"
-    elif shape.type_name == "string" and getattr(shape, "enum", None) and value not in shape.enum:
+    elif shape.type_name == "string" and getattr(shape, "enum", None) and value not in {*shape.enum, *UNLISTED}:
         yield f"{path} is {value!r}, none of {shape.enum}"
