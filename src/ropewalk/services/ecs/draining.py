@@ -1,8 +1,11 @@
-"""Stop every task, with a reason: what `ropewalk down` asks before it takes the platform away."""
+"""Ends every task on the installation's behalf: what `ropewalk down` asks before its machines go.
+
+Idempotent: called again, it asks whatever has been started since, and answers how many have not ended yet.
+"""
 
 from __future__ import annotations
 
-from functools import partial
+import asyncio
 
 from msgspec.structs import replace
 
@@ -12,17 +15,21 @@ from ropewalk.services.ecs.records import Task, head_of
 from ropewalk.services.ecs.slice import Ecs
 
 
-def _stopped(task: Task, reason: str, now: float) -> Task | None:
-    if task.desired == ENDED:
-        return None
-    return replace(task_states.stop(task, "UserInitiated", reason, now), version=task.version + 1)
-
-
 async def stop_every_task(ecs: Ecs, reason: str) -> int:
-    """Ask for the end of all tasks; answers how many have not yet reached it. Call again until none is left."""
-    living = [key for key, head in ecs.task_heads.items() if head.status != ENDED]
-    for key in living:
-        task = await ecs.tasks.mutate(key, partial(_stopped, reason=reason, now=ecs.clock.wall()))
-        if task is not None:
-            ecs.index.note(key, head_of(task))
-    return len(living)
+    """Ask every task to stop, for `reason`. Answers how many are not STOPPED yet."""
+    heads = [(key, ecs.index.get(key) or head) for key, head in ecs.task_heads.items()]
+    left = [(key, head) for key, head in heads if head.status != ENDED]
+    await asyncio.gather(*(_stop(ecs, key, reason) for key, head in left if head.desired == "RUNNING"))
+    return len(left)
+
+
+async def _stop(ecs: Ecs, task_id: str, reason: str) -> None:
+    def stop(task: Task) -> Task | None:
+        if task.desired == "STOPPED":
+            return None
+        stopped = task_states.stop(task, "UserInitiated", reason, ecs.clock.wall())
+        return replace(stopped, version=task.version + 1)
+
+    task = await ecs.tasks.mutate(task_id, stop)
+    if task is not None:
+        ecs.index.note(task_id, head_of(task))
