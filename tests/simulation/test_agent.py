@@ -31,6 +31,7 @@ class Simulation:
         """Those that end by themselves, sooner or later."""
         self.rebooted: set[str] = set()
         self.made = 0
+        self.fillers = 0
         self.backup: MemoryStore | None = None
         self.starts_when_stopped: dict[str, int] = {}
         self.generations: dict[str, Generation] = {}
@@ -66,7 +67,7 @@ class Simulation:
     async def fault(self) -> None:
         world = self.world
         host = self.random.choice(world.hosts)
-        choice = self.random.randrange(12)
+        choice = self.random.randrange(14)
         if choice < 4:
             await host.kill()
             await world.clock.advance(self.random.choice([0.0, 0.5, 30.0]))
@@ -75,23 +76,25 @@ class Simulation:
             await world.stop_gateway()
             await world.clock.advance(self.random.choice([0.0, 5.0, 120.0]))
             world.start_gateway()
-        elif choice == 6:
+        elif choice < 9 and self.backup is None:
             self.backup = await world.copy()
-        elif choice == 7 and self.backup is not None:
+        elif choice < 9 and self.backup is not None:
             await world.stop_gateway()
             world.store, self.backup = self.backup, None
             if self.random.random() < 0.5:
                 # It goes on writing before any agent dials: revisions are used a second time.
-                for _ in range(self.random.randrange(8)):
-                    await self.create()
+                await self.create()
+                for _ in range(self.random.choice([0, 30, 120])):
+                    self.fillers += 1
+                    await world.store.create(f"/other/{self.fillers}", b"{}")
             world.start_gateway()
-        elif choice == 8:
+        elif choice == 9 and self.random.random() < 0.5:
             await world.stop_gateway()
             world.store, self.backup = MemoryStore(world.entropy, clock=world.clock), None
             world.start_gateway()
-        elif choice == 9:
+        elif choice < 11:
             host.runtime.lose_events()
-        elif choice == 10:
+        elif choice < 12:
             host.runtime.available = False
             await world.clock.advance(self.random.random() * 5)
             host.runtime.available = True
@@ -119,7 +122,9 @@ class Simulation:
                         assert uid in self.asked_to_stop, f"{uid} stops as if asked to"
                 before = self.generations.get(uid)
                 after = state.workload.generation
-                assert before is None or after.supersedes(before), f"{uid} went back from {before} to {after}"
+                same = before is not None and before.store_id == after.store_id
+                forward = before is None or (after.epoch, after.number) >= (before.epoch, before.number)
+                assert forward or not same, f"{uid} went back from {before} to {after}"
                 self.generations[uid] = after
 
     async def turn(self) -> None:
@@ -130,7 +135,7 @@ class Simulation:
             await self.stop_one()
         elif roll < 0.45:
             await self.delete_stopped()
-        elif roll < 0.65:
+        elif roll < 0.7:
             await self.fault()
         await self.world.clock.advance(self.random.choice([0.0, 0.01, 0.3, 4.0]))
         self.check()
@@ -138,7 +143,7 @@ class Simulation:
     async def run(self) -> None:
         await self.world.up()
         self.world.badness = self.random.choice([0.0, 0.05, 0.2])
-        for _ in range(40):
+        for _ in range(50):
             await self.turn()
         self.world.badness = 0.0
         for host in self.world.hosts:
@@ -165,7 +170,7 @@ class Simulation:
                     assert all(c.phase is ContainerPhase.EXITED for c in state.containers)
                 elif uid not in self.may_end:
                     assert state.phase is WorkloadPhase.RUNNING, f"{uid} is {state.phase} ({state.reason})"
-                    assert uid in running
+                    assert uid in running, f"{uid} is not in the runtime"
             for key, record in wanted.items():
                 if record.machine == host.machine:
                     known = reported.get(key)
