@@ -46,6 +46,8 @@ class SqliteStore:
         self, loaded: Loaded, lock: FileLock, writer: WriterThread, clock: Clock, retention: Retention
     ) -> None:
         self._identity = loaded.identity
+        self._epoch = loaded.identity.epoch
+        """The last one given out; `identity` follows once it is durable."""
         self._keys = Keyspace(clock, retention, loaded.entries, loaded.history, loaded.oldest)
         self._leases = LeaseBook(clock, loaded.leases)
         self._lock = lock
@@ -90,8 +92,8 @@ class SqliteStore:
 
     async def bump_epoch(self) -> Identity:
         self._check_open()
-        fresh = Identity(self._identity.store_id, self._identity.epoch + 1)
-        self._identity = fresh
+        self._epoch += 1
+        fresh = Identity(self._identity.store_id, self._epoch)
         await asyncio.shield(self._keep(fresh.epoch))
         return fresh
 
@@ -214,8 +216,11 @@ class SqliteStore:
             if self._closed is None:
                 self._forget(self._keys.due())
         for work in group:
-            if isinstance(work, Keep) and not work.waiter.done():
-                work.waiter.set_result(None)
+            if isinstance(work, Keep):
+                if isinstance(work.what, int):
+                    self._identity = Identity(self._identity.store_id, work.what)
+                if not work.waiter.done():
+                    work.waiter.set_result(None)
 
     def _fail(self, group: Sequence[Work], failure: Exception) -> None:
         reason = f"the store's disk refused a write ({failure}); free space or mend it, then start again"

@@ -6,6 +6,7 @@ key. Everything here blocks and is used by one thread at a time; nothing here kn
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -41,9 +42,10 @@ class Loaded:
 
 
 class DatabaseFile:
-    """One open database. Raises sqlite3.Error as it comes."""
+    """One open database. Raises sqlite3.Error and OSError as they come."""
 
     def __init__(self, path: Path) -> None:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))  # SQLite's own files follow its mode
         self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=32)
         run = self._connection.execute
         run("PRAGMA journal_mode=WAL")

@@ -45,6 +45,10 @@ def _size(path: Path) -> int:
     return path.stat().st_size
 
 
+def _modes(folder: Path) -> dict[str, int]:
+    return {file.name: file.stat().st_mode & 0o777 for file in folder.iterdir()}
+
+
 def _write(path: Path, content: bytes | None) -> None:
     if content is None:
         path.unlink()
@@ -110,6 +114,26 @@ async def test_one_process_owns_the_file(path: Path) -> None:
     await store.close()
     store = await SqliteStore.open(path, ENTROPY)
     assert len(await entries(store)) == 1
+    await store.close()
+
+
+async def test_nobody_else_reads_the_files(path: Path) -> None:
+    store = await SqliteStore.open(path, ENTROPY)
+    await store.create("/secret", b"x")
+    files = _modes(path.parent)
+    assert set(files) == {"store.db", "store.db-wal", "store.db-shm", "store.db.lock", "store.db.mark"}
+    assert set(files.values()) == {0o600}
+    await store.close()
+
+
+async def test_epochs_begun_at_once_are_different_and_kept(path: Path) -> None:
+    store = await SqliteStore.open(path, ENTROPY)
+    begun = await asyncio.gather(*(store.bump_epoch() for _ in range(5)))
+    assert [identity.epoch for identity in begun] == [2, 3, 4, 5, 6]
+    assert store.identity.epoch == 6
+    await store.close()
+    store = await SqliteStore.open(path, ENTROPY)
+    assert store.identity == begun[-1]
     await store.close()
 
 
