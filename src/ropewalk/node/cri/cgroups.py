@@ -170,13 +170,13 @@ class Cgroups:
         """Groups that exist below the parent, in any hierarchy."""
         return {child.name for folder in self._everywhere(self.parent) for child in folder.iterdir() if child.is_dir()}
 
-    def out_of_memory_kills(self, path: str) -> int:
-        """How many processes of this very group the kernel killed for memory; 0 where the group is gone."""
+    def out_of_memory_kills(self, path: str) -> int | None:
+        """How many processes of this very group the kernel killed for memory; None where the group is gone."""
         if self.version is Version.ONE:
             text = self._read(path, "memory", "memory.oom_control")
         else:
             text = self._read(path, "", "memory.events")
-        return key_values(text).get("oom_kill", 0)
+        return key_values(text).get("oom_kill")
 
     def usage(self, path: str) -> Usage | None:
         """None where the group is gone."""

@@ -4,8 +4,9 @@ One stream feeds everything: `Exits` keeps the last exits seen, so that a status
 EXITED, and hands events on. A subscription counts as standing only once an event of our own has come back through it:
 whoever looks at the containers after that has missed nothing.
 
-Whether an exit 137 was the memory limit's doing is told by the container's cgroup, by containerd's out-of-memory event
-(which may come a moment after the exit), or by neither: then somebody sent SIGKILL.
+Whether an exit 137 was the memory limit's doing is told by the container's own cgroup while it is still there: it
+counts the kernel's kills. Once it is gone there is only containerd's out-of-memory event, which may come a moment after
+the exit, and comes to every container of a workload whose common limit was met.
 """
 
 from __future__ import annotations
@@ -38,14 +39,14 @@ class Source(Protocol):
 
 
 class Exits:
-    """`out_of_memory_kills(id)` reads the container's cgroup; `is_sandbox(id)` tells a sandbox's own process."""
+    """`out_of_memory_kills(id)` reads the container's cgroup (None: it is gone); `is_sandbox(id)` tells a sandbox."""
 
     def __init__(
         self,
         source: Source,
         clock: Clock,
         entropy: Entropy,
-        out_of_memory_kills: Callable[[str], int],
+        out_of_memory_kills: Callable[[str], int | None],
         is_sandbox: Callable[[str], bool],
     ) -> None:
         self._source = source
@@ -54,6 +55,7 @@ class Exits:
         self._kills = out_of_memory_kills
         self._is_sandbox = is_sandbox
         self._starved: set[str] = set()
+        self._unexplained: set[str] = set()
         self.seen: dict[str, ContainerExited] = {}
         self.killed_by_us: set[str] = set()
 
@@ -61,6 +63,7 @@ class Exits:
         self.seen.pop(container, None)
         self.killed_by_us.discard(container)
         self._starved.discard(container)
+        self._unexplained.discard(container)
 
     async def stream(self) -> AsyncIterator[RuntimeEvent]:
         """For ever: `EventsLost` whenever a subscription has begun to stand, then exits."""
@@ -89,7 +92,7 @@ class Exits:
                     continue
                 if (event := self._exit_of(envelope)) is None:
                     continue
-                if event.exit_code == KILLED and not event.out_of_memory and event.id not in self.killed_by_us:
+                if self._undecided(event):
                     waits.add(task := asyncio.create_task(self._tell_late(event, queue)))
                     task.add_done_callback(waits.discard)
                 else:
@@ -119,19 +122,22 @@ class Exits:
         exit_ = events.TaskExit.FromString(envelope.event.value)
         if exit_.id != exit_.container_id or self._is_sandbox(exit_.id):
             return None  # a process run inside by exec, or a sandbox's own
-        event = ContainerExited(
-            exit_.id,
-            exit_.exit_status,
-            exit_.exited_at.seconds + exit_.exited_at.nanos / 1e9,
-            exit_.exit_status == KILLED
-            and exit_.id not in self.killed_by_us
-            and (exit_.id in self._starved or self._kills(exit_.id) > 0),
-        )
+        finished_at = exit_.exited_at.seconds + exit_.exited_at.nanos / 1e9
+        kills = self._kills(exit_.id) if exit_.exit_status == KILLED else 0
+        if kills is None:
+            self._unexplained.add(exit_.id)
+        out_of_memory = exit_.exit_status == KILLED and exit_.id not in self.killed_by_us and bool(kills)
+        event = ContainerExited(exit_.id, exit_.exit_status, finished_at, out_of_memory)
         self.seen[exit_.id] = event
         return event
 
+    def _undecided(self, event: ContainerExited) -> bool:
+        return event.id in self._unexplained and event.id not in self.killed_by_us
+
     async def _tell_late(self, event: ContainerExited, queue: asyncio.Queue[RuntimeEvent | None]) -> None:
-        await self._clock.sleep(_LATE_WITNESS)
+        if event.id not in self._starved:
+            await self._clock.sleep(_LATE_WITNESS)
+        self._unexplained.discard(event.id)
         if event.id in self._starved:
             event = ContainerExited(event.id, event.exit_code, event.finished_at, True)
             if event.id in self.seen:

@@ -212,6 +212,9 @@ class CriRuntime:
             for found in await self._find_containers(workload.uid, sandbox):
                 if (found.metadata.name, found.metadata.attempt) == (container.name, attempt):
                     return found.id
+            if "no users found" in failure.text or "no groups found" in failure.text:
+                user = container.user or image.user
+                raise CreateFailed(f"unable to find user {user}: no matching entries in passwd file") from failure
             if "image" in failure.text and "not found" in failure.text:
                 raise ImageNotFound(failure.text) from failure
             raise CreateFailed(failure.text) from failure
@@ -330,6 +333,8 @@ class CriRuntime:
 
     async def _signal_and_wait(self, container: str, signal: str, timeout: float) -> None:
         number = int(signal) if signal.isdigit() else signals.Signals[signal]
+        if number == signals.SIGKILL:
+            self._exits.killed_by_us.add(container)
         waiting = asyncio.ensure_future(self._client.wait(container))
         deadline = asyncio.ensure_future(self._clock.sleep(timeout))
         try:
@@ -384,9 +389,9 @@ class CriRuntime:
     def _group(self, container: str) -> str:
         return f"{self.cgroups.path(self._container_uids[container])}/{container}"
 
-    def _kills(self, container: str) -> int:
+    def _kills(self, container: str) -> int | None:
         known = container in self._container_uids
-        return self.cgroups.out_of_memory_kills(self._group(container)) if known else 0
+        return self.cgroups.out_of_memory_kills(self._group(container)) if known else None
 
     def _reserve(self, container: str, reservation: int) -> None:
         """Version 1 only: what CRI has no field for."""

@@ -65,6 +65,6 @@ def container(
             pid=0,
             exit_code=seen.exit_code,
             finished_at=seen.finished_at,
-            out_of_memory=answer.out_of_memory or seen.out_of_memory,
+            out_of_memory=seen.out_of_memory,
         )
     return answer
