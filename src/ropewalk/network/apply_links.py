@@ -27,6 +27,7 @@ from ropewalk.network.netlink import (
     Route,
     delete_address,
     delete_link,
+    delete_links_of_ours,
     delete_route,
     link_up,
     new_address,
@@ -171,7 +172,7 @@ def attach(path: Path, placement: Placement) -> None:
                 link = None
             if link is None:
                 _create(here, placement, target)
-            _address_router_end(here, placement)
+            _address_router_end(here, placement, fresh=link is None)
             _address_inside(there, placement)
     finally:
         os.close(router)
@@ -189,24 +190,28 @@ def _create(here: Netlink, placement: Placement, target: int) -> None:
         ) from error
 
 
-def _address_router_end(here: Netlink, placement: Placement) -> None:
+def _address_router_end(here: Netlink, placement: Placement, fresh: bool) -> None:
+    """A fresh link has no routes yet; to look for some costs a millisecond for every few hundred interfaces."""
     link = _expect(here, placement.link)
-    here.change([link_up(link.index)])
-    for address in placement.addresses:
-        here.change(
-            [
-                new_route(Route(IPv4Network(address), index=link.index)),
-                new_neighbour(link.index, address, placement.mac),
-            ]
-        )
+    wanted = {Route(IPv4Network(address), index=link.index) for address in placement.addresses}
+    routes = [] if fresh else here.routes()
+    present = {route for route in routes if route.index == link.index and route.protocol == PROTOCOL}
+    here.change([] if link.up else [link_up(link.index)])
+    here.change([delete_route(route) for route in present - wanted])
+    here.change([new_route(route) for route in wanted - present])
+    here.change([new_neighbour(link.index, address, placement.mac) for address in placement.addresses])
 
 
 def _address_inside(there: Netlink, placement: Placement) -> None:
     peer = _expect(there, placement.name)
-    gateway = IPv4Network(placement.gateway)
-    there.change([link_up(_LOOPBACK), link_up(peer.index)])
+    wanted = {IPv4Interface(address) for address in placement.addresses}
+    present = {address.interface for address in there.addresses() if address.index == peer.index}
+    there.change([link_up(_LOOPBACK)])
+    there.change([] if peer.up else [link_up(peer.index)])
+    there.change([delete_address(peer.index, address) for address in present - wanted])
+    # In their own order: the primary becomes the source of what the workload sends.
     there.change([new_address(peer.index, IPv4Interface(address)) for address in placement.addresses])
-    primary = placement.addresses[0]
+    gateway, primary = IPv4Network(placement.gateway), placement.addresses[0]
     there.change(
         [
             new_route(Route(gateway, index=peer.index, source=primary)),
@@ -231,11 +236,18 @@ def detach(path: Path, link: str) -> None:
 
 
 def remove_router(path: Path, uplink: str) -> None:
-    """Take the router away: its namespace dies as the last socket in it closes, its veths at once."""
+    """Take the router away with every interface in it. The namespace itself dies as the last socket in it closes."""
     with Netlink() as outer:
-        link = outer.link(uplink)
+        link = outer.link(uplink) if uplink else None
         if link is not None:
             outer.change([delete_link(link.index)])
+    with contextlib.suppress(OSError):  # a file that a reboot left is no namespace
+        router = namespaces.open_namespace(path)
+        try:
+            with namespaces.inside(router), Netlink() as inner:
+                inner.change([delete_links_of_ours()])
+        finally:
+            os.close(router)
     namespaces.remove(path)
 
 

@@ -182,9 +182,9 @@ def _combination(interface: FabricInterface) -> Groups:
 
 def _safe(group: str) -> str:
     """A group's id as part of an nftables name; anything odd is hashed, so that no id can become syntax."""
-    if re.fullmatch(r"[a-zA-Z0-9-]{1,60}", group):
+    if re.fullmatch(r"[a-zA-Z][a-zA-Z0-9-]{0,59}", group):
         return group
-    return hashlib.blake2s(group.encode(), digest_size=8).hexdigest()
+    return f"odd-{hashlib.blake2s(group.encode(), digest_size=8).hexdigest()}"
 
 
 def _group_part(group: str, way: str, admitted: Elements) -> Ruleset:

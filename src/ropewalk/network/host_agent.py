@@ -31,6 +31,7 @@ from ropewalk.network.filter import Served
 from ropewalk.network.host_lock import HostLock
 from ropewalk.network.journal import Forgotten, Held, Journal, Listening, Released
 from ropewalk.network.names import PAIRS, Names
+from ropewalk.network.plan import check_attachment
 from ropewalk.network.ranges import host_routes
 from ropewalk.network.resolver import Forwarder
 from ropewalk.network.router import Router, World
@@ -278,20 +279,23 @@ class HostAgent:
     async def _forget(self, router: Router) -> None:
         for interface, held in list(self._require_journal().held.items()):
             if held.record.vpc == router.vpc.id:
-                await self.detach(interface)
+                self._require_journal().append(Released(interface))
         await router.remove()
         self._routers.pop(router.vpc.id, None)
         self._require_journal().append(Forgotten(router.vpc.id))
 
     async def _sweep_forever(self) -> None:
-        """Find attachments whose namespace has gone without a word."""
         while True:
             await self._clock.sleep(_SWEEP_PERIOD)
-            for interface, held in list(self._require_journal().held.items()):
-                if not await self._workers.quick(functools.partial(_stands, held.attachment.namespace)):
-                    await self.detach(interface)
-            for router in list(self._routers.values()):
-                await router.sweep()
+            await self.sweep()
+
+    async def sweep(self) -> None:
+        """Let go of attachments whose namespace has gone without a word, and of links that nothing stands behind."""
+        for interface, held in list(self._require_journal().held.items()):
+            if not await self._workers.quick(functools.partial(_stands, held.attachment.namespace)):
+                await self.detach(interface)
+        for router in list(self._routers.values()):
+            await router.sweep()
 
     def _require_journal(self) -> Journal:
         if self._journal is None:
@@ -301,11 +305,10 @@ class HostAgent:
     # -- HostNetwork --------------------------------------------------------------------------------------------------
 
     async def attach(self, attachment: Attachment) -> Attached:
+        check_attachment(attachment)
         record = self._book.interfaces.get(attachment.interface)
         if record is None:
             raise Retryable(f"the fabric does not know {attachment.interface} yet", after=0.2)
-        if not attachment.name or len(attachment.name.encode()) > 15 or "/" in attachment.name:
-            raise Fault("InvalidParameterValue", f"{attachment.name!r} is no name for a link: 1 to 15 bytes.")
         return await self._place(attachment, record)
 
     async def _place(self, attachment: Attachment, record: FabricInterface) -> Attached:
@@ -369,8 +372,8 @@ def _stands(namespace: str) -> bool:
 
 def remove_all(folder: Path, names: Names) -> None:
     """Every router under `folder`, every link and route of this prefix. Blocking; needs no journal."""
-    apply_links.remove_host_side(names)
     if folder.is_dir():
         for path in sorted(folder.iterdir()):
-            namespaces.remove(path)
+            apply_links.remove_router(path, uplink="")
         folder.rmdir()
+    apply_links.remove_host_side(names)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 
 from ropewalk.base.errors import Fault
-from ropewalk.model.host import RESOLVER_ADDRESS
+from ropewalk.model.host import RESOLVER_ADDRESS, Attachment
 from ropewalk.model.ids import SubnetId
 from ropewalk.model.network import FabricInterface, SubnetSpec, VpcSpec
 from ropewalk.network.filter import Served
@@ -62,6 +62,17 @@ def subnet_of(vpc: VpcSpec, interface: FabricInterface) -> SubnetSpec:
         if subnet.id == SubnetId(interface.subnet):
             return subnet
     raise Fault("InvalidSubnetID.NotFound", f"{interface.id} is in {interface.subnet}, which {vpc.id} does not have.")
+
+
+def check_attachment(attachment: Attachment) -> None:
+    """Raises Fault `InvalidParameterValue` for a name that no link can have, or no namespace at all."""
+    name = attachment.name
+    if not name or name in (".", "..") or len(name.encode()) > 15 or any(c in name for c in "/: \t\n\0"):
+        raise Fault(
+            "InvalidParameterValue", f"{name!r} is no name for a link: 1 to 15 bytes, no slash, colon or blank."
+        )
+    if not attachment.namespace.startswith("/"):
+        raise Fault("InvalidParameterValue", f"{attachment.namespace!r} is not the absolute path of a namespace.")
 
 
 def check_listener(vpc: VpcSpec, address: str, port: int) -> None:

@@ -12,10 +12,11 @@ from pathlib import Path
 
 from ropewalk.base.clock import Clock
 from ropewalk.base.errors import Retryable
+from ropewalk.base.log import logger
 from ropewalk.model.host import Attached, Attachment
 from ropewalk.model.ids import InterfaceId, SecurityGroupId, VpcId
 from ropewalk.model.network import FabricInterface, SecurityGroupSpec, VpcSpec
-from ropewalk.network import apply_links
+from ropewalk.network import apply_links, conntrack
 from ropewalk.network.apply_filter import FilterApplier
 from ropewalk.network.apply_links import Placement
 from ropewalk.network.command import Command
@@ -25,6 +26,8 @@ from ropewalk.network.plan import DNS_PORT, check_listener, resolver_addresses, 
 from ropewalk.network.resolver import Forwarder, Resolver, Zone
 from ropewalk.network.ruleset import Ruleset
 from ropewalk.network.workers import Workers
+
+log = logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,11 +124,23 @@ class Router:
 
     async def detach(self, interface: InterfaceId) -> None:
         """Out of the filter first, so that nothing passes while the kernel takes its time with the veth."""
-        self.attached.pop(interface, None)
+        record = self.attached.pop(interface, None)
         self.placed.discard(interface)
         await self.filter.converge()
         link = self._world.names.interface(interface)
         await self._world.workers.slow(functools.partial(apply_links.detach, self.path, link))
+        if record is not None:
+            await self._forget_flows(record)
+
+    async def _forget_flows(self, record: FabricInterface) -> None:
+        """So that the next owner of its addresses does not inherit what was open. A kernel without conntrack (nothing
+        was ever filtered in it) or without such filters keeps them until they are idle.
+        """
+        addresses = tuple(IPv4Address(address) for address in record.addresses)
+        try:
+            await self._world.workers.quick(functools.partial(conntrack.forget, self.path, addresses))
+        except OSError as error:
+            log.warning("tracked flows of a detached interface stay until idle", interface=record.id, reason=error)
 
     async def sweep(self) -> None:
         """Delete veths of ours that nothing attached any more."""
@@ -187,9 +202,6 @@ class Router:
         """Take all of it away."""
         self.ready = False
         await self.close()
-        for interface in list(self.attached):
-            link = self._world.names.interface(interface)
-            await self._world.workers.slow(functools.partial(apply_links.detach, self.path, link))
         self.attached.clear()
         self.placed.clear()
         await self._world.workers.slow(functools.partial(apply_links.remove_router, self.path, self.uplink))
