@@ -19,7 +19,6 @@ from functools import lru_cache
 from ropewalk.base.errors import Fault
 from ropewalk.base.http.messages import Request
 
-
 MAX_HOST = 300
 """Longer than any name and port."""
 
