@@ -29,7 +29,7 @@ GIB = 1 << 30
 
 
 def machine(name: str, cpu: int = 4000, memory: int = 8 * GIB, zone: str = "a", **more: object) -> Machine:
-    return Machine(name, cpu, memory, zone, **more)  # type: ignore[arg-type]
+    return Machine(name, cpu, memory, zone, **more)
 
 
 ports = st.frozensets(st.tuples(st.sampled_from(["tcp", "udp"]), st.integers(80, 83)), max_size=2)

@@ -13,11 +13,14 @@ import binascii
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from ropewalk.aws.operations import Params
 from ropewalk.base.errors import Fault
 from ropewalk.services.ec2.faults import combination, invalid, missing, not_found
 from ropewalk.services.ec2.records import Tags
+
+Values = Callable[[Params], Iterable[str]]
 
 MAX_FILTER_VALUES = 200
 DEFAULT_PAGE = 1000
@@ -43,6 +46,10 @@ def values_at(document: object, path: str) -> Iterator[str]:
     name = name.removesuffix("[]")
     if isinstance(document, dict) and name in document:
         yield from values_at(document[name], rest)
+
+
+def _at(document: Params, path: str) -> Iterable[str]:
+    return values_at(document, path)
 
 
 def pattern(text: str) -> re.Pattern[str]:
@@ -71,8 +78,8 @@ class Description:
     """Parameter that names them."""
     id_member: str
     result: str
-    filters: Mapping[str, str]
-    """Filter name to path."""
+    filters: Mapping[str, str | Values]
+    """Filter name to path, or to what gives the values where the document does not show them."""
     tags_member: str = "Tags"
 
     def answer(self, documents: Iterable[Params], params: Params) -> Params:
@@ -110,7 +117,7 @@ class Description:
         values = self._values(name)
         return lambda document: any(p.fullmatch(value) for value in values(document) for p in patterns)
 
-    def _values(self, name: str) -> Callable[[Params], Iterable[str]]:
+    def _values(self, name: str) -> Values:
         tags = self.tags_member
         if name.startswith("tag:"):
             key = name[4:]
@@ -122,7 +129,9 @@ class Description:
         path = self.filters.get(name)
         if path is None:
             raise invalid(f"The filter '{name}' is invalid")
-        return lambda document: values_at(document, path)
+        if isinstance(path, str):
+            return partial(_at, path=path)
+        return path
 
     def _page(self, documents: list[Params], params: Params) -> Params:
         after = _after(params.get("NextToken") or "")

@@ -6,12 +6,14 @@ A group and its rules are one record: authorising several permissions happens at
 from __future__ import annotations
 
 import re
+from dataclasses import replace
+from functools import partial
 
 from ropewalk.aws.operations import Call, Params
 from ropewalk.base.errors import Fault
 from ropewalk.model.ids import SecurityGroupId
 from ropewalk.services.ec2 import vpcs
-from ropewalk.services.ec2.describing import Description, tag_list
+from ropewalk.services.ec2.describing import Description, tag_list, values_at
 from ropewalk.services.ec2.faults import combination, invalid, missing, not_found
 from ropewalk.services.ec2.holds import InUse
 from ropewalk.services.ec2.ids import new_id
@@ -27,7 +29,6 @@ _PERMISSION_FILTERS = {
     "cidr": "IpRanges[].CidrIp",
     "from-port": "FromPort",
     "group-id": "UserIdGroupPairs[].GroupId",
-    "group-name": "UserIdGroupPairs[].GroupName",
     "ipv6-cidr": "Ipv6Ranges[].CidrIpv6",
     "prefix-list-id": "PrefixListIds[].PrefixListId",
     "protocol": "IpProtocol",
@@ -151,7 +152,22 @@ async def describe_security_groups(ec2: Ec2, call: Call, params: Params) -> Para
             raise combination("The parameter GroupNames cannot be used with the parameter MaxResults")
         ids = [(await existing(ec2, {"GroupName": name})).id for name in names]
         params = {**params, "GroupIds": [*(params.get("GroupIds") or []), *ids]}
-    return DESCRIPTION.answer([document(group, call) for group in groups], params)
+    return _with_group_names(groups).answer([document(group, call) for group in groups], params)
+
+
+def _with_group_names(groups: list[SecurityGroup]) -> Description:
+    """Filters on the names of groups that rules name: EC2 finds by them, and shows ids only."""
+    names = {group.id: group.name for group in groups}
+
+    def named(member: str, shown: Params) -> list[str]:
+        ids = values_at(shown, f"{member}[].UserIdGroupPairs[].GroupId")
+        return [names[SecurityGroupId(peer)] for peer in ids if peer in names]
+
+    by_name = {
+        "ip-permission.group-name": partial(named, "IpPermissions"),
+        "egress.ip-permission.group-name": partial(named, "IpPermissionsEgress"),
+    }
+    return replace(DESCRIPTION, filters={**DESCRIPTION.filters, **by_name})
 
 
 @offer("DeleteSecurityGroup", "GroupId", "GroupName", resources=on("security-group", "GroupId"))
