@@ -10,6 +10,7 @@ A pattern that Python's `re` cannot express (Java's \\p classes) is not checked:
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
@@ -51,7 +52,9 @@ def _free(value: Any, path: str, found: list[Violation]) -> None:
 @lru_cache(maxsize=4096)
 def _compiled(pattern: str) -> re.Pattern[str] | None:
     try:
-        return re.compile(pattern)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # "[[" means to Java what it means to us
+            return re.compile(pattern)
     except re.error:
         return None
 
