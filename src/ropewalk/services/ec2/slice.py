@@ -9,16 +9,19 @@ claims live off informers.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import TypeVar
 
-from ropewalk.aws.operations import Call, Operation, Operations, Params, Resources, any_resource
+from ropewalk.aws.operations import Call, Operation, Operations, Params, any_resource
+from ropewalk.aws.operations import Resources as Arns
 from ropewalk.base.clock import Clock
 from ropewalk.base.entropy import Entropy
 from ropewalk.base.errors import Fault
 from ropewalk.base.settings import Settings
 from ropewalk.model.network import INTERFACE_CLAIMS, InterfaceClaim
-from ropewalk.runtime.table import Table
+from ropewalk.runtime.table import Table, Versioned
 from ropewalk.services.ec2.addresses import Addresses
 from ropewalk.services.ec2.carriers import Carriers
 from ropewalk.services.ec2.holds import Holds
@@ -29,10 +32,22 @@ from ropewalk.services.ec2.records import (
     NetworkAcl,
     RouteTable,
     SecurityGroup,
+    Stored,
     Subnet,
     Vpc,
 )
 from ropewalk.store.protocol import Store
+
+R = TypeVar("R", bound=Stored)
+
+_ID = re.compile(r"[A-Za-z0-9-]{1,64}")
+
+
+class Resources(Table[R]):
+    """A table whose keys are ids as users write them: what cannot be an id is not there."""
+
+    async def find(self, key: str) -> Versioned[R] | None:
+        return await super().find(key) if _ID.fullmatch(key) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +58,14 @@ class Ec2:
     clock: Clock
     entropy: Entropy
     settings: Settings
-    vpcs: Table[Vpc]
-    subnets: Table[Subnet]
-    route_tables: Table[RouteTable]
-    gateways: Table[InternetGateway]
-    acls: Table[NetworkAcl]
-    dhcp_options: Table[DhcpOptions]
-    groups: Table[SecurityGroup]
-    interfaces: Table[Interface]
+    vpcs: Resources[Vpc]
+    subnets: Resources[Subnet]
+    route_tables: Resources[RouteTable]
+    gateways: Resources[InternetGateway]
+    acls: Resources[NetworkAcl]
+    dhcp_options: Resources[DhcpOptions]
+    groups: Resources[SecurityGroup]
+    interfaces: Resources[Interface]
     claims: Table[InterfaceClaim]
     addresses: Addresses
     carriers: Carriers
@@ -65,14 +80,14 @@ class Ec2:
             clock=clock,
             entropy=entropy,
             settings=settings,
-            vpcs=Table(store, "/ec2/vpcs/", Vpc),
-            subnets=Table(store, "/ec2/subnets/", Subnet),
-            route_tables=Table(store, "/ec2/route-tables/", RouteTable),
-            gateways=Table(store, "/ec2/internet-gateways/", InternetGateway),
-            acls=Table(store, "/ec2/network-acls/", NetworkAcl),
-            dhcp_options=Table(store, "/ec2/dhcp-options/", DhcpOptions),
-            groups=Table(store, "/ec2/security-groups/", SecurityGroup),
-            interfaces=Table(store, "/ec2/interfaces/", Interface),
+            vpcs=Resources(store, "/ec2/vpcs/", Vpc),
+            subnets=Resources(store, "/ec2/subnets/", Subnet),
+            route_tables=Resources(store, "/ec2/route-tables/", RouteTable),
+            gateways=Resources(store, "/ec2/internet-gateways/", InternetGateway),
+            acls=Resources(store, "/ec2/network-acls/", NetworkAcl),
+            dhcp_options=Resources(store, "/ec2/dhcp-options/", DhcpOptions),
+            groups=Resources(store, "/ec2/security-groups/", SecurityGroup),
+            interfaces=Resources(store, "/ec2/interfaces/", Interface),
             claims=Table(store, INTERFACE_CLAIMS, InterfaceClaim),
             addresses=Addresses(store, entropy),
             carriers=Carriers(store, clock),
@@ -105,7 +120,7 @@ def offer(
     name: str,
     *acts_on: str,
     indifferent: Mapping[str, object] | None = None,
-    resources: Resources = any_resource,
+    resources: Arns = any_resource,
 ) -> Callable[[Operation[Ec2]], Operation[Ec2]]:
     """Offer an operation that acts on the parameters named; `indifferent` values ask for what happens anyway."""
     known = frozenset(acts_on)
@@ -124,7 +139,7 @@ def offer(
     return wrap
 
 
-def on(kind: str, parameter: str = "") -> Resources:
+def on(kind: str, parameter: str = "") -> Arns:
     """The ARN of the resource that a parameter names; of any resource of that kind where it names none."""
 
     def arns(call: Call, params: Params) -> list[str]:
