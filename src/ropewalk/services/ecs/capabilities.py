@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 
-from ropewalk.services.ecs import fargate
 from ropewalk.services.ecs.records import Document
 
 _AGENT = "com.amazonaws.ecs.capability."
@@ -53,7 +52,7 @@ def _of_container(container: Document, execution_role: bool) -> list[str]:
     return names
 
 
-def compatibilities(definition: Document, limits: str) -> list[str]:
-    if definition.get("networkMode") == "awsvpc":
-        return ["EC2"] if fargate.problem(definition, limits) else ["EC2", "FARGATE"]
+def compatibilities(network_mode: str, fits_fargate: bool) -> list[str]:
+    if network_mode == "awsvpc":
+        return ["EC2", "FARGATE"] if fits_fargate else ["EC2"]
     return ["EXTERNAL", "EC2"]

@@ -7,8 +7,9 @@ the two is recognised and dropped.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from ropewalk.services.ecs.records import DefinitionHead, TaskHead
 
@@ -47,6 +48,7 @@ class TaskIndex:
         self._used: dict[str, Used] = {}
         self._tokens: dict[tuple[str, str], dict[int, str]] = {}
         self._definitions: dict[tuple[str, int], int] = {}
+        self._spread: dict[tuple[str, str], dict[tuple[str, str], int]] = {}
 
     def __contains__(self, task: str) -> bool:
         return task in self._heads
@@ -91,12 +93,13 @@ class TaskIndex:
         used = self._used.setdefault(head.machine, Used())
         used.cpu += sign * head.cpu
         used.memory += sign * head.memory
-        key = (head.family, head.revision)
-        users = self._definitions.get(key, 0) + sign
-        if users:
-            self._definitions[key] = users
-        else:
-            self._definitions.pop(key, None)
+        _add(self._definitions, (head.family, head.revision), sign)
+        if head.desired == LIVE:
+            group = (head.cluster, head.group)
+            places = self._spread.setdefault(group, {})
+            _add(places, (head.zone, head.subnet), sign)
+            if not places:
+                del self._spread[group]
 
     def counts(self, cluster: str) -> Counts:
         return self._counts.get(cluster) or Counts()
@@ -108,6 +111,10 @@ class TaskIndex:
         """How many tasks that are not STOPPED came from this definition."""
         return self._definitions.get((family, revision), 0)
 
+    def spread(self, cluster: str, group: str) -> Mapping[tuple[str, str], int]:
+        """How many tasks of the group, meant to run, are in each (zone, subnet)."""
+        return self._spread.get((cluster, group), {})
+
     def with_token(self, cluster: str, token: str) -> dict[int, str]:
         """Tasks made by RunTask with this client token, by their place in its answer."""
         return self._tokens.get((cluster, token), {})
@@ -116,13 +123,34 @@ class TaskIndex:
         return self._clusters.get(cluster, {}).items()
 
 
+K = TypeVar("K")
+
+
+def _add(counts: dict[K, int], key: K, amount: int) -> None:
+    """Count, keeping no zeros."""
+    total = counts.get(key, 0) + amount
+    if total:
+        counts[key] = total
+    else:
+        counts.pop(key, None)
+
+
 _ORDER = {"ACTIVE": 0, "INACTIVE": 1, "DELETE_IN_PROGRESS": 2}
 
 
 @dataclass(slots=True)
 class _Revisions:
     last: int = 0
+    active: int = 0
+    """The highest ACTIVE revision, 0 for none."""
     statuses: dict[int, str] = field(default_factory=dict)
+
+    def changed(self, revision: int) -> None:
+        """The revision's status is new: find the highest ACTIVE one again, where it may be another."""
+        if self.statuses.get(revision) == "ACTIVE":
+            self.active = max(self.active, revision)
+        elif revision == self.active:
+            self.active = max((number for number, status in self.statuses.items() if status == "ACTIVE"), default=0)
 
 
 class DefinitionIndex:
@@ -138,12 +166,14 @@ class DefinitionIndex:
             known = self._families.get(family)
             if known is not None:
                 known.statuses.pop(revision, None)
+                known.changed(revision)
             return
         known = self._families.setdefault(family, _Revisions())
         known.last = max(known.last, revision)
         old = known.statuses.get(revision)
         if old is None or _ORDER[head.status] > _ORDER[old]:
             known.statuses[revision] = head.status
+            known.changed(revision)
 
     def last(self, family: str) -> int:
         """The highest revision this process has ever heard of; 0 for none."""
@@ -152,9 +182,7 @@ class DefinitionIndex:
 
     def latest_active(self, family: str) -> int | None:
         known = self._families.get(family)
-        if known is None:
-            return None
-        return max((number for number, status in known.statuses.items() if status == "ACTIVE"), default=None)
+        return None if known is None else known.active or None
 
     def families(self) -> Iterator[tuple[str, dict[int, str]]]:
         """Families in the order of their names, with the status of each revision that still exists."""

@@ -43,10 +43,10 @@ class Room:
         self._in_subnet: dict[str, int] = {}
         self._taken: dict[str, int] = {}
 
-    def count(self, zone: str, subnet: str) -> None:
-        """A live task is there."""
-        self._in_zone[zone] = self._in_zone.get(zone, 0) + 1
-        self._in_subnet[subnet] = self._in_subnet.get(subnet, 0) + 1
+    def count(self, zone: str, subnet: str, tasks: int = 1) -> None:
+        """So many live tasks are there."""
+        self._in_zone[zone] = self._in_zone.get(zone, 0) + tasks
+        self._in_subnet[subnet] = self._in_subnet.get(subnet, 0) + tasks
 
     def place(self, cpu: int, memory: int) -> Choice | None:
         """A host and subnet for a task of `cpu` units and `memory` MiB, which it then has; None without room."""

@@ -74,25 +74,26 @@ def normalise(params: dict[str, Any], account: str, region: str, limits: str) ->
         definition["requiresCompatibilities"] = requires
     _namespaces(params, definition)
     _platform(params, definition)
-    _check_whole(definition, limits, "FARGATE" in requires)
+    problem = fargate.problem(definition, limits)
+    _check_whole(definition, problem if "FARGATE" in requires else "")
     if storage := params.get("ephemeralStorage"):
         check_ephemeral(storage["sizeInGiB"])
         if mode != "awsvpc":
             raise client("EphemeralStorage is only supported for tasks that run on Fargate (networkMode=awsvpc).")
         definition["ephemeralStorage"] = {"sizeInGiB": storage["sizeInGiB"]}
     definition["requiresAttributes"] = capabilities.required_attributes(definition)
-    definition["compatibilities"] = capabilities.compatibilities(definition, limits)
+    definition["compatibilities"] = capabilities.compatibilities(mode, not problem)
     return definition
 
 
-def _check_whole(definition: Document, limits: str, on_fargate: bool) -> None:
+def _check_whole(definition: Document, fargate_problem: str) -> None:
     containers = definition["containerDefinitions"]
     cpu, memory = definition.get("cpu"), definition.get("memory")
     container_graph.check(
         containers, {volume["name"] for volume in definition["volumes"]}, definition.get("networkMode") or "bridge"
     )
-    if on_fargate and (problem := fargate.problem(definition, limits)):
-        raise client(problem)
+    if fargate_problem:
+        raise client(fargate_problem)
     container_graph.check_sums(containers, int(cpu) if cpu else None, int(memory) if memory else None)
 
 

@@ -146,9 +146,8 @@ def _place(
     machines = (facts for _, facts in ecs.machines.items() if ecs.connected(facts.machine))
     room = Room(machines, network.subnets, ecs.index)
     if len(network.subnets) > 1:
-        for _, head in ecs.index.of_cluster(cluster):
-            if head.group == group and head.desired == "RUNNING":
-                room.count(head.zone, head.subnet)
+        for (zone, subnet), tasks in ecs.index.spread(cluster, group).items():
+            room.count(zone, subnet, tasks)
     choices: dict[int, Choice] = {}
     for place in places:
         choice = room.place(shape.cpu, shape.memory)
