@@ -285,7 +285,7 @@ class Gateway:
         machine = _parameter(request, "machine")
         uid = _parameter(request, "workload")
         name = _parameter(request, "name")
-        held = self._mirror.get(machine, uid)
+        held = self._mirror.get(machine, uid) or await self._mirror.refresh(machine, uid)
         credential = next((c for c in held.workload.credentials if c.name == name), None) if held else None
         if credential is None:
             return _text(404, f"workload {uid} of machine {machine} has no credential {name}")
