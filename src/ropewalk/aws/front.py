@@ -17,6 +17,7 @@ from typing import Any
 
 from ropewalk.aws.audit import Audited, AuditTrail
 from ropewalk.aws.browsers import HostRules, keep_browsers_out
+from ropewalk.aws.conformance import require_conforming
 from ropewalk.aws.faults import wire_error
 from ropewalk.aws.operations import Authorizer, Call, Offered, Operations, Params, Principal
 from ropewalk.aws.ports import Authenticator
@@ -51,6 +52,8 @@ class FrontSettings:
     hosts: HostRules = field(default_factory=HostRules)
     in_flight: int = 4096
     """Requests being answered at once; more are told to come back."""
+    check_answers: bool = False
+    """Hold every answer of a slice against the model (tests, development); a deviation is a bug."""
 
 
 @dataclass(slots=True)
@@ -245,6 +248,8 @@ class Front:
 
     async def _serialise(self, exchange: Exchange) -> None:
         assert exchange.spec is not None
+        if self._settings.check_answers:
+            require_conforming(exchange.spec, exchange.result)
         exchange.response = exchange.wire.answer(exchange.spec, exchange.result, exchange.request_id)
 
     # --- what goes wrong

@@ -10,7 +10,8 @@ import binascii
 import math
 import re
 from datetime import UTC, datetime, timedelta
-from email.utils import formatdate, parsedate_to_datetime
+
+from ropewalk.base.http.wire import http_date
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 INTEGER = re.compile(r"[+-]?\d{1,40}", re.ASCII)
@@ -46,13 +47,19 @@ def timestamp_from_number(value: float) -> float:
     return _checked_seconds(value)
 
 
+def _rfc822(text: str) -> datetime:
+    from email.utils import parsedate_to_datetime  # slow to load, and rarely needed
+
+    return parsedate_to_datetime(text)
+
+
 def timestamp_from_text(text: str) -> float:
     """ISO 8601, seconds since 1970 as digits, or RFC 7231: whichever it is."""
     text = text.strip()
     try:
         if NUMBER.fullmatch(text):
             return timestamp_from_number(float(text))
-        moment = datetime.fromisoformat(text) if text[:1].isdigit() else parsedate_to_datetime(text)
+        moment = datetime.fromisoformat(text) if text[:1].isdigit() else _rfc822(text)
         if moment.tzinfo is None:
             moment = moment.replace(tzinfo=UTC)
         return _checked_seconds((moment - EPOCH) / timedelta(seconds=1))
@@ -66,10 +73,6 @@ def iso8601(seconds: float) -> str:
     micros = moment.microsecond
     fraction = f"{micros:06d}" if micros % 1000 else f"{micros // 1000:03d}"
     return f"{moment.year:04d}-{moment.month:02d}-{moment.day:02d}T{moment:%H:%M:%S}.{fraction}Z"
-
-
-def http_date(seconds: float) -> str:
-    return formatdate(seconds, usegmt=True)
 
 
 def format_timestamp(seconds: float, form: str) -> str:
