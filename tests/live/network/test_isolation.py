@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
-from pathlib import Path
+import subprocess
+import sys
 
 import pytest
 
-from live.network.lab import ANYWHERE, VPC, WEB, Lab, group, in_thread, inside, interface, run_inside, vpc
+from live.network.lab import ANYWHERE, VPC, WEB, Lab, group, inside, interface, run_inside, vpc
+from live.network.own_host import CHECKS
 from ropewalk.base.errors import Fault
-from ropewalk.model.host import METADATA_ADDRESS, Attachment
+from ropewalk.model.host import Attachment
 from ropewalk.model.ids import SecurityGroupId, VpcId
 from ropewalk.model.network import SecurityGroupSpec
 
@@ -98,32 +101,6 @@ def _host_addresses() -> list[str]:
         return [str(a.interface.ip) for a in netlink.addresses() if not a.interface.is_loopback]
 
 
-def _uplink_packets() -> int:
-    """Packets that left by the link that has the host's default route; 0 where it has none."""
-    for line in Path("/proc/net/route").read_text().splitlines()[1:]:
-        link, destination = line.split()[:2]
-        if destination == "00000000":
-            return int(Path(f"/sys/class/net/{link}/statistics/tx_packets").read_text())
-    return 0
-
-
-async def test_no_packet_to_a_vpc_address_leaves_the_machine(lab: Lab) -> None:
-    """With the router in place, without it, and for addresses that nobody has: the guard route stands in every case."""
-    await placed(lab)
-    absent = "10.213.200.200"
-    before = _uplink_packets()
-    for _ in range(20):
-        await lab.reaches(None, absent, 80, within=0.05)
-    await asyncio.to_thread(run_inside, "/proc/self/ns/net", "ip", "link", "set", f"rth{VPC[-12:]}", "down")
-    for _ in range(20):
-        assert not await lab.reaches(None, absent, 80, within=0.05)
-        assert not await lab.reaches(None, SERVER.addresses[0], 80, within=0.05)
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sending, pytest.raises(OSError, match="No route to host"):
-        sending.connect((absent, 9))
-    # The counter counts the whole machine's traffic, so others may add to it: not forty packets in a few milliseconds.
-    assert _uplink_packets() - before < 40
-
-
 async def test_an_outside_address_is_refused_at_once_and_an_absent_one_is_silence(lab: Lab) -> None:
     await placed(lab)
     loop = asyncio.get_running_loop()
@@ -135,53 +112,27 @@ async def test_an_outside_address_is_refused_at_once_and_an_absent_one_is_silenc
     assert not await lab.reaches(CLIENT, "10.213.99.99", 80)
 
 
-def _machine() -> dict[str, str]:
-    """All that another program could notice: routes, links, addresses, every IPv4 switch, the host's own nft tables."""
-    found = {
-        "routes": run_inside("/proc/self/ns/net", "ip", "-4", "route", "show", "table", "all"),
-        "links": run_inside("/proc/self/ns/net", "ip", "-o", "-d", "link", "show"),
-        "addresses": run_inside("/proc/self/ns/net", "ip", "-o", "-4", "address", "show", "scope", "global"),
-        "rules": run_inside("/proc/self/ns/net", "ip", "rule", "show"),
-        "mounts": Path("/proc/self/mounts").read_text(),
-    }
-    for path in sorted(Path("/proc/sys/net/ipv4").rglob("*")):
-        if path.is_file():
-            try:
-                found[str(path)] = path.read_text()
-            except OSError:
-                continue
-    return found
-
-
-def _nft(lab: Lab) -> str:
-    return run_inside(
-        "/proc/self/ns/net",
-        "env",
-        *(f"{k}={v}" for k, v in lab.nft.environment.items()),
-        *lab.nft.argv,
-        "list",
-        "ruleset",
+@pytest.mark.parametrize("check", sorted(CHECKS))
+def test_on_a_host_of_its_own(check: str) -> None:
+    done = subprocess.run(
+        [
+            "unshare",
+            "--net",
+            "--mount",
+            "--propagation",
+            "private",
+            sys.executable,
+            "-m",
+            "live.network.own_host",
+            check,
+        ],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
-
-
-async def test_the_machine_is_left_as_it_was_found(lab: Lab) -> None:
-    before, rules = in_thread(_machine), _nft(lab)
-    await placed(lab)
-    opened = await lab.agent.listen(VPC, METADATA_ADDRESS, 80)
-    during = in_thread(_machine)
-    changed = {name for name in before if during[name] != before[name]}
-    assert changed == {"routes", "links", "addresses", "mounts"}, "no switch and no rule of the host's own changes"
-    assert set(before["routes"].splitlines()) <= set(during["routes"].splitlines())
-    assert _nft(lab) == rules
-    opened.close()
-    await lab.agent.teardown()
-    after = in_thread(_machine)
-    lab.agent = lab.new_agent()
-    workloads = {line for line in after["mounts"].splitlines() if str(lab.folder / "workloads") in line}
-    assert set(after["mounts"].splitlines()) - workloads == set(before["mounts"].splitlines())
-    assert {name: after[name] for name in after if name != "mounts"} == {n: before[n] for n in before if n != "mounts"}
-    assert _nft(lab) == rules
-    assert not (lab.folder / "host" / "netns").exists()
+    assert done.returncode == 0, done.stderr
 
 
 async def test_a_range_that_the_host_uses_gets_no_host_route(lab: Lab) -> None:
