@@ -127,6 +127,9 @@ def refusal(workload: Workload) -> str:
     if len(set(names)) != len(names):
         return "two of its containers have the same name"
     volumes = {v.name for v in workload.volumes}
+    for volume in workload.volumes:
+        if volume.kind not in ("scratch", "host"):
+            return f"volume {volume.name} is of kind {volume.kind}, which is not known"
     for container in workload.containers:
         for wanted in container.depends_on:
             if wanted.container not in names or wanted.container == container.name:
