@@ -15,7 +15,17 @@ import pytest
 from ropewalk.base.clock import SystemClock, VirtualClock
 from ropewalk.base.entropy import SystemEntropy
 from ropewalk.store.keyspace import Retention
-from ropewalk.store.protocol import Compacted, Entry, EventKind, Revision, Store, StoreClosed, StoreError
+from ropewalk.store.protocol import (
+    Compacted,
+    Entry,
+    EventKind,
+    KeyExists,
+    KeyMissing,
+    Revision,
+    Store,
+    StoreClosed,
+    StoreError,
+)
 from ropewalk.store.sqlite import SqliteStore
 
 ENTROPY = SystemEntropy()
@@ -275,6 +285,23 @@ async def test_a_cancelled_writer_harms_nobody(path: Path) -> None:
     await store.close()
     store = await SqliteStore.open(path, ENTROPY)
     assert store.revision == last
+    await store.close()
+
+
+async def test_a_refusal_tells_of_nothing_that_a_crash_could_undo(path: Path) -> None:
+    store = await SqliteStore.open(path, ENTROPY)
+    on_its_way = asyncio.ensure_future(store.create("/a", b"x"))
+    await asyncio.sleep(0)
+    assert store.revision == 0 and await store.get("/a") is None
+    with pytest.raises(KeyExists):
+        await store.create("/a", b"y")
+    assert store.revision == 1, "what the refusal rests on is durable when the refusal is heard"
+    gone = asyncio.ensure_future(store.delete("/a"))
+    await asyncio.sleep(0)
+    with pytest.raises(KeyMissing):
+        await store.update("/a", b"y", Revision(1))
+    assert store.revision == 2
+    assert (await on_its_way, await gone) == (1, 2)
     await store.close()
 
 
