@@ -61,10 +61,10 @@ class FabricFeed:
 
     def __init__(self, ec2: Ec2) -> None:
         self._region = ec2.settings.region
-        self._vpcs = Informer(ec2.vpcs, ec2.clock)
-        self._subnets = Informer(ec2.subnets, ec2.clock)
-        self._groups = Informer(ec2.groups, ec2.clock)
-        self._interfaces = Informer(ec2.interfaces, ec2.clock)
+        self._vpcs = Informer(ec2.vpcs, ec2.clock, reader="fabric")
+        self._subnets = Informer(ec2.subnets, ec2.clock, reader="fabric")
+        self._groups = Informer(ec2.groups, ec2.clock, reader="fabric")
+        self._interfaces = Informer(ec2.interfaces, ec2.clock, reader="fabric")
         self._subnets_of: dict[VpcId, set[SubnetId]] = {}
         self._interfaces_of: dict[VpcId, set[InterfaceId]] = {}
         self._waiting: dict[str, set[InterfaceId]] = {}

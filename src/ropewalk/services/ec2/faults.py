@@ -37,6 +37,14 @@ def group_elsewhere(group: str, subnet: str) -> Fault:
     return Fault("InvalidParameter", f"Security group {group} and subnet {subnet} belong to different networks.")
 
 
+def token_mismatch() -> Fault:
+    return Fault(
+        "IdempotentParameterMismatch",
+        "The request uses the same client token as a previous, but non-identical request. "
+        "Do not reuse a client token with different requests, unless the requests are identical.",
+    )
+
+
 def invalid(message: str) -> Fault:
     return Fault("InvalidParameterValue", message)
 

@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import msgspec
 
+from ropewalk.aws.idempotency import Attempt
 from ropewalk.aws.operations import Call, Params
 from ropewalk.base.errors import Fault
 from ropewalk.model.ids import InterfaceId, SecurityGroupId
 from ropewalk.services.ec2 import subnets, vpcs
 from ropewalk.services.ec2.describing import Description, tag_list
-from ropewalk.services.ec2.faults import combination, group_elsewhere, invalid, missing, not_found
+from ropewalk.services.ec2.faults import combination, group_elsewhere, invalid, missing, not_found, token_mismatch
 from ropewalk.services.ec2.holds import Doomed
-from ropewalk.services.ec2.ids import derived_id, mac_of, new_id, parse_address, private_dns_name
-from ropewalk.services.ec2.records import Interface, SecurityGroup, Subnet, Vpc
+from ropewalk.services.ec2.ids import derived_id, mac_of, parse_address, private_dns_name
+from ropewalk.services.ec2.records import Interface, SecurityGroup, Subnet, Tags, Vpc
 from ropewalk.services.ec2.slice import Ec2, offer, on
 from ropewalk.services.ec2.subnets import zone_id
 from ropewalk.services.ec2.tagging import specified
@@ -233,38 +234,40 @@ async def create_network_interface(ec2: Ec2, call: Call, params: Params) -> Para
     tags = specified(params, "network-interface")
     exact, count = _wanted_addresses(params)
     token = params.get("ClientToken") or ""
-    name = InterfaceId(derived_id("eni", call.account, token) if token else new_id(ec2.entropy, "eni"))
+
+    async def act(attempt: Attempt) -> Params:
+        name = InterfaceId(derived_id("eni", attempt.seed))
+        interface = await ec2.interfaces.get(name) or await _make(ec2, call, params, name, tags, exact, count)
+        answer = {"NetworkInterface": (await _documents(ec2, call, [interface]))[0]}
+        return {**answer, "ClientToken": token} if token else answer
+
+    return await ec2.tokens.once(call, token, params, act, mismatch=token_mismatch())
+
+
+async def _make(
+    ec2: Ec2, call: Call, params: Params, name: InterfaceId, tags: Tags, exact: list[str], count: int
+) -> Interface:
     wanted = params.get("Groups") or []
-    async with ec2.topology:
-        before = await ec2.interfaces.get(name) if token else None
-        if before is not None:
-            if before.subnet != params["SubnetId"]:
-                raise Fault(
-                    "IdempotentParameterMismatch",
-                    "The request uses the same client token as a previous, but non-identical request.",
-                )
-            return {"NetworkInterface": (await _documents(ec2, call, [before]))[0], "ClientToken": token}
-        try:
-            with ec2.holds.using(params["SubnetId"], *wanted), ec2.addresses.making(name):
-                subnet = await subnets.existing(ec2, params["SubnetId"])
-                interface = Interface(
-                    id=name,
-                    tags=tags,
-                    vpc=subnet.vpc,
-                    subnet=subnet.id,
-                    zone=subnet.zone,
-                    groups=await _groups(ec2, subnet, wanted),
-                    addresses=await _take(ec2, subnet, name, exact, count),
-                    mac=mac_of(name),
-                    description=params.get("Description") or "",
-                    created_at=call.now,
-                    client_token=token,
-                )
-                await ec2.interfaces.create(name, interface)
-        except Doomed as doomed:
-            raise not_found("subnet" if doomed.resource == params["SubnetId"] else "sg", doomed.resource) from None
-    answer = {"NetworkInterface": (await _documents(ec2, call, [interface]))[0]}
-    return {**answer, "ClientToken": token} if token else answer
+    try:
+        with ec2.holds.using(params["SubnetId"], *wanted), ec2.addresses.making(name):
+            subnet = await subnets.existing(ec2, params["SubnetId"])
+            groups = await _groups(ec2, subnet, wanted)
+            interface = Interface(
+                id=name,
+                tags=tags,
+                vpc=subnet.vpc,
+                subnet=subnet.id,
+                zone=subnet.zone,
+                groups=groups,
+                addresses=await _take(ec2, subnet, name, exact, count),
+                mac=mac_of(name),
+                description=params.get("Description") or "",
+                created_at=call.now,
+            )
+            await ec2.interfaces.create(name, interface)
+    except Doomed as doomed:
+        raise not_found("subnet" if doomed.resource == params["SubnetId"] else "sg", doomed.resource) from None
+    return interface
 
 
 @offer("DescribeNetworkInterfaces", "NetworkInterfaceIds", "Filters", "MaxResults", "NextToken")

@@ -65,7 +65,6 @@ class RouteTable(Stored, frozen=True, kw_only=True):
     vpc: VpcId
     routes: tuple[Route, ...] = ()
     """Beyond the local route, which follows from the VPC."""
-    client_token: str = ""
 
 
 class InternetGateway(Stored, frozen=True, kw_only=True):
@@ -127,7 +126,6 @@ class Interface(Stored, frozen=True, kw_only=True):
     """Key of the InterfaceClaim it was made for; "" for a user's own."""
     requester: str = ""
     machine: MachineId = MachineId("")
-    client_token: str = ""
 
 
 class Address(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

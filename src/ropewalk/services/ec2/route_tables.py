@@ -7,14 +7,16 @@ Targets are the VPC itself ("local") and its internet gateway; others are refuse
 from __future__ import annotations
 
 import ipaddress
+from contextlib import suppress
 
 import msgspec
 
+from ropewalk.aws.idempotency import Attempt
 from ropewalk.aws.operations import Call, Params
 from ropewalk.base.errors import Fault
 from ropewalk.services.ec2 import internet_gateways, subnets, vpcs
 from ropewalk.services.ec2.describing import Description, tag_list
-from ropewalk.services.ec2.faults import has_dependencies, invalid, missing, not_found
+from ropewalk.services.ec2.faults import has_dependencies, invalid, missing, not_found, token_mismatch
 from ropewalk.services.ec2.ids import derived_id, new_id, parse_cidr
 from ropewalk.services.ec2.records import Route, RouteTable, Subnet, Vpc
 from ropewalk.services.ec2.slice import Ec2, offer, on
@@ -120,21 +122,17 @@ async def _documents(ec2: Ec2, call: Call, tables: list[RouteTable]) -> list[Par
 async def create_route_table(ec2: Ec2, call: Call, params: Params) -> Params:
     tags = specified(params, "route-table")
     token = params.get("ClientToken") or ""
-    async with ec2.topology:
-        vpc = await vpcs.existing(ec2, params["VpcId"])
-        name = derived_id("rtb", call.account, token) if token else new_id(ec2.entropy, "rtb")
-        table = RouteTable(id=name, tags=tags, vpc=vpc.id, client_token=token)
-        try:
-            await ec2.route_tables.create(table.id, table)
-        except KeyExists:
-            table = await existing(ec2, name)
-            if table.vpc != vpc.id:
-                raise Fault(
-                    "IdempotentParameterMismatch",
-                    "The request uses the same client token as a previous, but non-identical request.",
-                ) from None
-    answer = {"RouteTable": (await _documents(ec2, call, [table]))[0]}
-    return {**answer, "ClientToken": token} if token else answer
+
+    async def act(attempt: Attempt) -> Params:
+        async with ec2.topology:
+            vpc = await vpcs.existing(ec2, params["VpcId"])
+            table = RouteTable(id=derived_id("rtb", attempt.seed), tags=tags, vpc=vpc.id)
+            with suppress(KeyExists):
+                await ec2.route_tables.create(table.id, table)
+        answer = {"RouteTable": (await _documents(ec2, call, [table]))[0]}
+        return {**answer, "ClientToken": token} if token else answer
+
+    return await ec2.tokens.once(call, token, params, act, mismatch=token_mismatch())
 
 
 @offer("DescribeRouteTables", "RouteTableIds", "Filters", "MaxResults", "NextToken")

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from ropewalk.aws.idempotency import ClientTokens
 from ropewalk.aws.operations import Call, Operation, Operations, Params, any_resource
 from ropewalk.aws.operations import Resources as Arns
 from ropewalk.base.clock import Clock
@@ -69,6 +70,7 @@ class Ec2:
     claims: Table[InterfaceClaim]
     addresses: Addresses
     carriers: Carriers
+    tokens: ClientTokens
     holds: Holds = field(default_factory=Holds)
     topology: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held over changes to what a VPC consists of: such changes look at several records before they write one."""
@@ -91,6 +93,7 @@ class Ec2:
             claims=Table(store, INTERFACE_CLAIMS, InterfaceClaim),
             addresses=Addresses(store, entropy),
             carriers=Carriers(store, clock),
+            tokens=ClientTokens(store, "/ec2/client-tokens/", entropy),
         )
 
 

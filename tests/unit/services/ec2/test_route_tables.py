@@ -122,6 +122,7 @@ async def test_a_client_token_makes_one_table() -> None:
     assert first["RouteTable"]["RouteTableId"] == second["RouteTable"]["RouteTableId"]
     other = (await world.run("CreateVpc", CidrBlock="10.0.0.0/16"))["Vpc"]["VpcId"]
     assert (await world.fault("CreateRouteTable", VpcId=other, ClientToken="t")).code == "IdempotentParameterMismatch"
+    assert len(await world.ec2.route_tables.list()) == 4
 
 
 @pytest.mark.parametrize(
