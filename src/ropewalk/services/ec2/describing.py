@@ -23,7 +23,7 @@ from ropewalk.services.ec2.records import Tags
 Values = Callable[[Params], Iterable[str]]
 
 MAX_FILTER_VALUES = 200
-DEFAULT_PAGE = 1000
+SMALLEST_PAGE, LARGEST_PAGE = 5, 1000
 
 
 def tag_list(tags: Tags) -> list[Params]:
@@ -66,6 +66,19 @@ def pattern(text: str) -> re.Pattern[str]:
         else:
             parts.append(re.escape(character))
     return re.compile("".join(parts), re.DOTALL)
+
+
+def page_size(params: Params) -> int:
+    """MaxResults, or the largest page. Not every operation's model bounds it. Raises InvalidParameterValue."""
+    size: int | None = params.get("MaxResults")
+    if size is None:
+        return LARGEST_PAGE
+    if not SMALLEST_PAGE <= size <= LARGEST_PAGE:
+        raise invalid(
+            f"Value ( {size} ) for parameter maxResults is invalid. "
+            f"Expecting a value between {SMALLEST_PAGE} and {LARGEST_PAGE}."
+        )
+    return size
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +148,7 @@ class Description:
 
     def _page(self, documents: list[Params], params: Params) -> Params:
         after = _after(params.get("NextToken") or "")
-        size = params.get("MaxResults") or DEFAULT_PAGE
+        size = page_size(params)
         rest = [document for document in documents if self._id(document) > after] if after else documents
         answer: Params = {self.result: rest[:size]}
         if len(rest) > size:
