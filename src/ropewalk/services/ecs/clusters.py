@@ -199,16 +199,20 @@ async def delete_cluster(ecs: Ecs, call: Call, params: Params) -> Params:
         if cluster.status != "ACTIVE":
             return None
         if ecs.index.counts(name).active:
-            raise Fault(
-                "ClusterContainsTasksException",
-                "The Cluster cannot be deleted while Tasks are active.",
-            )
+            raise _contains_tasks()
         return msgspec.structs.replace(cluster, status="INACTIVE")
 
     cluster = await ecs.clusters.mutate(name, delete)
     if cluster is None:
         raise cluster_not_found()
+    if ecs.index.counts(name).active:  # a RunTask came in between: it may have seen the cluster ACTIVE
+        await ecs.clusters.mutate(name, lambda old: msgspec.structs.replace(old, status="ACTIVE"))
+        raise _contains_tasks()
     return {"cluster": document(ecs, cluster, frozenset())}
+
+
+def _contains_tasks() -> Fault:
+    return Fault("ClusterContainsTasksException", "The Cluster cannot be deleted while Tasks are active.")
 
 
 async def _change(ecs: Ecs, text: str, **fields: Any) -> Cluster:

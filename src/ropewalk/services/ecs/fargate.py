@@ -7,12 +7,42 @@ requiresCompatibilities FARGATE may have such problems; then FARGATE is simply n
 from __future__ import annotations
 
 import re
+from typing import Any, Final
 
 from ropewalk.services.ecs.log_configuration import FARGATE_DRIVERS
 from ropewalk.services.ecs.records import Document
 from ropewalk.services.ecs.sizes import fargate_problem
 
 _ECR = re.compile(r"\d{12}\.dkr\.ecr\.[a-z0-9-]+\.amazonaws\.com/")
+
+
+_LINUX_FORBIDS: Final = ("devices", "sharedMemorySize", "tmpfs", "maxSwap", "swappiness")
+_VOLUME_FORBIDS: Final = ("dockerVolumeConfiguration", "fsxWindowsFileServerVolumeConfiguration")
+
+
+def forbidden(params: dict[str, Any]) -> str:
+    """ECS's text for the first thing in a request that no Fargate task may have, whoever runs it; "" for none.
+
+    Told before what this platform lacks: these would be refused on AWS too.
+    """
+    if params.get("ipcMode"):
+        return "Fargate compatible task definitions do not support ipcMode"
+    if params.get("pidMode") == "host":
+        return "Tasks using the Fargate launch type do not support pidMode 'host'."
+    for volume in params.get("volumes") or ():
+        for name in _VOLUME_FORBIDS:
+            if volume.get(name):
+                return f"Fargate compatible task definitions do not support {name}"
+    for container in params["containerDefinitions"]:
+        linux = container.get("linuxParameters") or {}
+        for name in _LINUX_FORBIDS:
+            if linux.get(name) not in (None, []):
+                return f"Fargate compatible task definitions do not support {name}"
+        if container.get("dockerSecurityOptions"):
+            return "Fargate compatible task definitions do not support dockerSecurityOptions"
+        if any(resource.get("type") == "GPU" for resource in container.get("resourceRequirements") or ()):
+            return "Tasks using the Fargate launch type do not support GPU resource requirements."
+    return ""
 
 
 def problem(definition: Document, limits: str) -> str:
@@ -27,8 +57,6 @@ def problem(definition: Document, limits: str) -> str:
         return size
     if definition.get("placementConstraints"):
         return "Fargate does not support task placement constraints."
-    if definition.get("pidMode") == "host":
-        return "Tasks using the Fargate launch type do not support pidMode 'host'."
     if any((volume.get("host") or {}).get("sourcePath") for volume in definition["volumes"]):
         return "Fargate compatible task definitions do not support sourcePath"
     execution_role = definition.get("executionRoleArn")

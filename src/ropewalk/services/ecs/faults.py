@@ -21,6 +21,10 @@ def cluster_not_found() -> Fault:
     return Fault("ClusterNotFoundException", "Cluster not found.")
 
 
+def service_not_found() -> Fault:
+    return Fault("ServiceNotFoundException", "Service not found.")
+
+
 def not_yet(where: str, what: str, instead: str) -> Fault:
     """A documented parameter that this platform cannot honour: refused by name rather than dropped."""
     prefix = f"{where}: " if where else ""

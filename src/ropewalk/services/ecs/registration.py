@@ -45,12 +45,14 @@ def normalise(params: dict[str, Any], account: str, region: str, limits: str) ->
         raise client("Family contains invalid characters.")
     if not params["containerDefinitions"]:
         raise client("Container list cannot be empty.")
+    requires = _requires(params.get("requiresCompatibilities") or [])
+    if "FARGATE" in requires and (never := fargate.forbidden(params)):
+        raise client(never)
     for later in _LATER.keys() & params.keys():
         if params[later]:
             raise not_yet("", later, _LATER[later])
     if params.get("inferenceAccelerators"):
         raise client("Unsupported field 'inferenceAccelerators'.")
-    requires = _requires(params.get("requiresCompatibilities") or [])
     mode = params.get("networkMode") or ""
     if mode and mode not in MODES:
         raise client(f"Invalid network mode '{mode}'. Must be one of {', '.join(MODES)}.")
@@ -124,8 +126,6 @@ def _namespaces(params: dict[str, Any], definition: Document) -> None:
     if pid_mode not in ("task", "host"):
         raise client(f"Invalid pidMode '{pid_mode}'. Must be one of host, task.")
     if pid_mode == "host":
-        if "FARGATE" in definition.get("requiresCompatibilities", ()):
-            raise client("Tasks using the Fargate launch type do not support pidMode 'host'.")
         raise not_yet("", "pidMode=host", "Use pidMode=task.")
     definition["pidMode"] = pid_mode
 

@@ -91,7 +91,7 @@ async def _run(ecs: Ecs, call: Call, params: Params, cluster: Cluster, made: dic
         )
         for place, choice in choices.items()
     ]
-    await _create(ecs, tasks)
+    await _create(ecs, cluster.name, tasks)
     return _answer(ecs, [*made.values(), *tasks], len(providers) - len(made) - len(tasks))
 
 
@@ -157,10 +157,20 @@ def _place(
     return choices
 
 
-async def _create(ecs: Ecs, tasks: list[Task]) -> None:
-    """Write the tasks. Room is taken before the first write, and given back by those that could not be written."""
+async def _create(ecs: Ecs, cluster: str, tasks: list[Task]) -> None:
+    """Write the tasks. Room is taken before the first write, and given back by those that could not be written.
+
+    The cluster is looked at again once its count has risen, as DeleteCluster counts again once it has written: of the
+    two at least one sees the other.
+    """
     for task in tasks:
         ecs.index.note(task.id, head_of(task))
+    try:
+        await clusters.active(ecs, cluster)
+    except Fault:
+        for task in tasks:
+            ecs.index.note(task.id, None)
+        raise
     written = await asyncio.gather(*(ecs.tasks.create(task.id, task) for task in tasks), return_exceptions=True)
     failures = [result for result in written if isinstance(result, BaseException)]
     for task, result in zip(tasks, written, strict=True):

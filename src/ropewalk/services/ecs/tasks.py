@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from ropewalk.aws.operations import Call, Params
 from ropewalk.services.ecs import clusters, paging, task_states
-from ropewalk.services.ecs.faults import invalid
+from ropewalk.services.ecs.faults import invalid, service_not_found
 from ropewalk.services.ecs.index import TaskIndex
 from ropewalk.services.ecs.names import task_id
 from ropewalk.services.ecs.records import Document, Task, TaskHead, head_of
@@ -86,6 +86,8 @@ async def list_tasks(ecs: Ecs, call: Call, params: Params) -> Params:
     desired = params.get("desiredStatus") or "RUNNING"
     if desired not in ("RUNNING", "PENDING", "STOPPED"):
         raise invalid(f"Invalid desiredStatus '{desired}'. Must be one of RUNNING, PENDING, STOPPED.")
+    if params.get("serviceName"):
+        raise service_not_found()  # no operation makes services so far
     ordered = _matching(ecs.index, cluster.name, desired, params)
     last = paging.decode("tasks", params.get("nextToken"))
     start = bisect.bisect_right(ordered, last, key=lambda pair: pair[0]) if last else 0
@@ -98,7 +100,6 @@ def _matching(index: TaskIndex, cluster: str, desired: str, params: Params) -> l
     """(position, id) of the tasks asked for. ECS never sets `desired` to PENDING: asking for it finds nothing."""
     if params.get("containerInstance") or params.get("daemonName"):
         return []  # no container instances or daemons exist so far, so no task runs on one
-    group = f"service:{params['serviceName']}" if params.get("serviceName") else ""
     wanted = [
         (name, params[parameter])
         for name, parameter in (("family", "family"), ("started_by", "startedBy"), ("launch_type", "launchType"))
@@ -106,11 +107,7 @@ def _matching(index: TaskIndex, cluster: str, desired: str, params: Params) -> l
     ]
 
     def fits(head: TaskHead) -> bool:
-        return (
-            head.desired == desired
-            and (not group or head.group == group)
-            and all(getattr(head, name) == value for name, value in wanted)
-        )
+        return head.desired == desired and all(getattr(head, name) == value for name, value in wanted)
 
     return sorted(
         (f"{head.created_at:017.6f}/{identifier}", identifier)

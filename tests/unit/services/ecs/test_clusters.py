@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -108,6 +109,22 @@ async def test_a_cluster_with_tasks_is_not_deleted_and_a_deleted_one_stays_inact
         assert [_name(arn) for arn in (await w.call("ListClusters"))["clusterArns"]] == ["default"]
         assert (await w.refusal("ListTasks", cluster="shop")).code == "ClusterNotFoundException"
         assert (await w.call("CreateCluster", clusterName="shop"))["cluster"]["status"] == "ACTIVE"
+
+
+async def test_deleting_a_cluster_while_a_task_starts_loses_to_the_task_or_refuses_it() -> None:
+    for order in (("run", "delete"), ("delete", "run")):
+        async with world() as w:
+            await w.register()
+            await w.call("CreateCluster", clusterName="shop")
+            calls = {
+                "run": lambda w=w: w.run_task(cluster="shop"),
+                "delete": lambda w=w: w.call("DeleteCluster", cluster="shop"),
+            }
+            results = await asyncio.gather(*(calls[name]() for name in order), return_exceptions=True)
+            outcome = dict(zip(order, results, strict=True))
+            [cluster] = (await w.call("DescribeClusters", clusters=["shop"]))["clusters"]
+            started = not isinstance(outcome["run"], BaseException)
+            assert (cluster["status"] == "ACTIVE") == started == isinstance(outcome["delete"], BaseException)
 
 
 async def test_clusters_are_listed_in_pages() -> None:

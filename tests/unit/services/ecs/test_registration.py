@@ -72,7 +72,7 @@ ROWS: list[tuple[str, object, str]] = [
     ("executionRoleArn", "arn:aws:s3:::bucket", "Role is not valid"),
     ("placementConstraints", [{"type": "memberOf", "expression": "x"}], "does not support task placement constraints"),
     ("pidMode", "host", "do not support pidMode 'host'"),
-    ("ipcMode", "task", "'ipcMode' is not supported by Ropewalk yet"),
+    ("ipcMode", "task", "Fargate compatible task definitions do not support ipcMode"),
     ("proxyConfiguration", {"containerName": "x"}, "'proxyConfiguration' is not supported by Ropewalk yet"),
     ("inferenceAccelerators", [{"deviceName": "x", "deviceType": "y"}], "Unsupported field 'inferenceAccelerators'"),
     ("enableFaultInjection", True, "'enableFaultInjection' is not supported by Ropewalk yet"),
@@ -118,12 +118,14 @@ ROWS: list[tuple[str, object, str]] = [
     (f"{CONTAINER}.repositoryCredentials", {"credentialsParameter": "x"}, "'repositoryCredentials' is not supported"),
     (f"{CONTAINER}.environmentFiles", [{"value": "x", "type": "s3"}], "'environmentFiles' is not supported"),
     (f"{CONTAINER}.firelensConfiguration", {"type": "fluentbit"}, "'firelensConfiguration' is not supported"),
-    (f"{CONTAINER}.resourceRequirements", [{"value": "1", "type": "GPU"}], "'resourceRequirements' is not supported"),
+    (f"{CONTAINER}.resourceRequirements", [{"value": "1", "type": "GPU"}], "do not support GPU resource"),
     (f"{CONTAINER}.restartPolicy", {"enabled": True}, "'restartPolicy' is not supported"),
-    (f"{CONTAINER}.dockerSecurityOptions", ["x"], "'dockerSecurityOptions' is not supported"),
-    (f"{CONTAINER}.linuxParameters", {"tmpfs": [{"containerPath": "/t", "size": 1}]}, "linuxParameters.tmpfs"),
-    (f"{CONTAINER}.linuxParameters", {"sharedMemorySize": 64}, "linuxParameters.sharedMemorySize"),
-    (f"{CONTAINER}.linuxParameters", {"maxSwap": 0}, "linuxParameters.maxSwap"),
+    (f"{CONTAINER}.dockerSecurityOptions", ["x"], "do not support dockerSecurityOptions"),
+    (f"{CONTAINER}.linuxParameters", {"tmpfs": [{"containerPath": "/t", "size": 1}]}, "do not support tmpfs"),
+    (f"{CONTAINER}.linuxParameters", {"sharedMemorySize": 64}, "do not support sharedMemorySize"),
+    (f"{CONTAINER}.linuxParameters", {"maxSwap": 0}, "do not support maxSwap"),
+    (f"{CONTAINER}.linuxParameters", {"devices": [{"hostPath": "/dev/x"}]}, "do not support devices"),
+    ("volumes", [{"name": "v", "dockerVolumeConfiguration": {"scope": "task"}}], "support dockerVolumeConfiguration"),
     (f"{CONTAINER}.linuxParameters", {"capabilities": {"add": ["SYS_ADMIN"]}}, "only support adding the SYS_PTRACE"),
     (f"{CONTAINER}.linuxParameters", {"capabilities": {"drop": ["FLY"]}}, "Invalid Linux capability 'FLY'"),
     (f"{CONTAINER}.ulimits", [{"name": "nofile", "softLimit": 2, "hardLimit": 1}], "Soft limit exceeds hard limit"),
@@ -212,6 +214,32 @@ def test_at_most_ten_containers() -> None:
     many = [{**web, "name": f"c{i}", "portMappings": []} for i in range(11)]
     with pytest.raises(Fault, match="at most 10 containers"):
         register({**lecture(), "containerDefinitions": many})
+
+
+EC2_ROWS: list[tuple[str, object, str]] = [
+    ("ipcMode", "task", "'ipcMode' is not supported by Ropewalk yet"),
+    ("pidMode", "host", "'pidMode=host' is not supported by Ropewalk yet"),
+    (f"{CONTAINER}.links", ["x"], "'links' is not supported by Ropewalk yet"),
+    (f"{CONTAINER}.dockerSecurityOptions", ["x"], "'dockerSecurityOptions' is not supported by Ropewalk yet"),
+    (f"{CONTAINER}.linuxParameters", {"devices": [{"hostPath": "/dev/x"}]}, "'linuxParameters.devices'"),
+    (f"{CONTAINER}.linuxParameters", {"maxSwap": 0}, "'linuxParameters.maxSwap'"),
+    (f"{CONTAINER}.resourceRequirements", [{"value": "1", "type": "GPU"}], "'resourceRequirements' is not supported"),
+    (f"{CONTAINER}.portMappings", [{"containerPortRange": "80-90"}], "containerPortRange with networkMode=bridge"),
+    (f"{CONTAINER}.disableNetworking", True, "'disableNetworking' is not supported"),
+    (f"{CONTAINER}.dnsServers", ["nowhere"], "Invalid DNS server"),
+    ("ephemeralStorage", {"sizeInGiB": 21}, "only supported for tasks that run on Fargate"),
+    ("cpu", "64", "Invalid 'cpu' setting for task."),
+]
+
+
+@pytest.mark.parametrize(("path", "value", "text"), EC2_ROWS, ids=[f"{row[0]}={row[1]!r:.30}" for row in EC2_ROWS])
+def test_what_ec2_would_run_but_this_platform_cannot_yet_is_refused_by_name(
+    path: str, value: object, text: str
+) -> None:
+    legacy = {"family": "legacy", "containerDefinitions": [{"name": "app", "image": "nginx", "memory": 128}]}
+    with pytest.raises(Fault) as refused:
+        register(put(legacy, path, value))
+    assert text in refused.value.message
 
 
 def test_a_bridge_definition_for_ec2_registers_with_dynamic_ports() -> None:

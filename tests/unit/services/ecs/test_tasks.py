@@ -71,7 +71,8 @@ async def test_lists_are_filtered() -> None:
         assert await listed(family="webapp") == {one} and await listed(family="other") == set()
         assert await listed(startedBy="ci") == {one} and await listed(startedBy="me") == set()
         assert await listed(launchType="FARGATE") == {one} and await listed(launchType="EC2") == set()
-        assert await listed(serviceName="web") == set() and await listed(containerInstance="i") == set()
+        assert await listed(containerInstance="i") == set()
+        assert (await w.refusal("ListTasks", serviceName="web")).code == "ServiceNotFoundException"
         assert (await w.refusal("ListTasks", desiredStatus="GONE")).code == "InvalidParameterException"
 
 
