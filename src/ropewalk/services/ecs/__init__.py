@@ -7,12 +7,12 @@ Importing the package registers every operation. `assemble` makes the slice over
 from __future__ import annotations
 
 from ropewalk.runtime.controller import Runnable
-from ropewalk.services.ecs import clusters, run_task, tagging, task_definitions, tasks
+from ropewalk.services.ecs import account_settings, clusters, run_task, tagging, task_definitions, tasks
 from ropewalk.services.ecs.clusters import seed
 from ropewalk.services.ecs.slice import Ecs, assemble, operations
 from ropewalk.services.ecs.task_controller import DefinitionReconciler, TaskReconciler
 
-RESOURCES = (clusters, run_task, tagging, task_definitions, tasks)
+RESOURCES = (account_settings, clusters, run_task, tagging, task_definitions, tasks)
 
 
 def controllers(ecs: Ecs) -> list[Runnable]:
