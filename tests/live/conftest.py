@@ -1,4 +1,4 @@
-"""Live tests share one real installation; each cleans up its own tasks, and the last proves that nothing stayed.
+"""Each live module has a real installation of its own (a host carries one at a time), and proves that nothing stayed.
 
 They need root and fail without it (deselect them with -m "not live"): a skip would hide that nothing was shown.
 """
@@ -20,7 +20,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.timeout(240))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def installation() -> Iterator[Installation]:
     before = traces()
     made = Installation("--images", "local")
@@ -35,6 +35,6 @@ def installation() -> Iterator[Installation]:
     assert left == {}, f"left behind: {left}"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def web_group(installation: Installation) -> str:
     return installation.group("web", 80)

@@ -120,6 +120,19 @@ class BadWire:
         return self._inner().fabric(host)
 
 
+class SlowDisk(MemoryJournal):
+    """A journal whose writes take a while: a kill in between loses them."""
+
+    def __init__(self, world: World, random: Random) -> None:
+        super().__init__()
+        self._world = world
+        self._random = random
+
+    async def put(self, key: str, value: bytes) -> None:
+        await self._world.clock.sleep(self._random.choice([0.0, 0.01, 0.2]))
+        await super().put(key, value)
+
+
 class Host:
     """A machine: its runtime and its journal outlive its agent."""
 
@@ -127,7 +140,7 @@ class Host:
         self.world = world
         self.machine = MachineId(name)
         self.runtime = FakeRuntime(world.clock, name=name)
-        self.journal = MemoryJournal()
+        self.journal = SlowDisk(world, random)
         self.transport = BadWire(world, random)
         self.agent: MachineAgent | None = None
         self._task: asyncio.Task[None] | None = None

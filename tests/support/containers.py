@@ -68,7 +68,7 @@ async def machine() -> AsyncIterator[Machine]:
     containerd = Containerd(layout, commands, home / "run", home / "logs", clock)
     places = Places(
         layout.socket,
-        layout.cni_socket,
+        layout.cni_calls,
         layout.agent_state,
         Path(commands["catatonit"].path),
         f"/ropewalk-{home.name}",

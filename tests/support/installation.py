@@ -136,7 +136,7 @@ class Installation:
         """A security group of the default VPC that lets these TCP ports in from anywhere."""
         ec2 = self.client("ec2")
         vpc = self.subnet()["VpcId"]
-        group: str = ec2.create_security_group(GroupName=name, Description="a test's", VpcId=vpc)["GroupId"]
+        group: str = ec2.create_security_group(GroupName=name, Description="for a test", VpcId=vpc)["GroupId"]
         for port in ports:
             ec2.authorize_security_group_ingress(
                 GroupId=group, IpProtocol="tcp", FromPort=port, ToPort=port, CidrIp="0.0.0.0/0"

@@ -18,6 +18,7 @@ from ropewalk.daemon.entry import run
 from ropewalk.daemon.installation import publish
 from ropewalk.runtime.controller import Runnable
 from ropewalk.runtime.supervisor import Supervisor
+from ropewalk.services.logs import SqliteJournal
 from ropewalk.store.sqlite import SqliteStore
 
 STORE_FILE = "aws.db"
@@ -26,13 +27,15 @@ STORE_FILE = "aws.db"
 async def serve(settings: Settings) -> None:
     clock, entropy = SystemClock(), SystemEntropy()
     store = await SqliteStore.open(settings.home / STORE_FILE, entropy, clock=clock)
+    journal = await SqliteJournal.open(settings.home / "logs" / "events.db")
     try:
-        plane = await build(settings, store, clock, entropy)
+        plane = await build(settings, store, journal, clock, entropy)
         runnables: list[Runnable] = [*plane.runnables, *_machines(settings, plane, clock, entropy)]
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(Supervisor(clock).run(runnables))
             tasks.create_task(_listen(settings, plane, clock))
     finally:
+        await journal.close()
         await store.close()
 
 

@@ -55,9 +55,9 @@ class Layout:
         return self.state / "containerd.sock"
 
     @property
-    def cni_socket(self) -> Path:
-        """Where the machine agent serves the CNI plug-in."""
-        return self.state / "cni.sock"
+    def cni_calls(self) -> Path:
+        """Where the machine agent waits for the CNI plug-in."""
+        return self.state / "cni"
 
     @property
     def agent_state(self) -> Path:
@@ -172,7 +172,7 @@ class Containerd:
         interpreter: str | None = None,
         name: str = "containerd",
     ) -> None:
-        """`parts`: containerd, its shim, runc and ctr. `interpreter`: the Python that runs the CNI plug-in."""
+        """`parts`: containerd, its shim, runc and ctr. `interpreter`: the Python that runs the OCI wrapper."""
         self.layout = layout
         self._parts = parts
         self._clock = clock
@@ -191,7 +191,7 @@ class Containerd:
             stale.unlink()
         for path, content in {**files, **wanted}.items():
             _write(path, content, 0o644)
-        _write(layout.cni / "bin" / plugin.PLUGIN, plugin.source(self._interpreter, str(layout.cni_socket)), 0o755)
+        _write(layout.cni / "bin" / plugin.PLUGIN, plugin.source(str(layout.cni_calls)), 0o755)
         _write(layout.wrapper, adjust.source(self._interpreter, self._parts["runc"].path), 0o755)
         _write(layout.cni / "bin" / "loopback", plugin.LOOPBACK, 0o755)
         layout.hosts.mkdir(parents=True, exist_ok=True)

@@ -87,7 +87,9 @@ def _json(document: object) -> Response:
     return Response(200, {"content-type": "application/json"}, orjson.dumps(document))
 
 
-async def build(settings: Settings, store: Store, clock: Clock, entropy: Entropy) -> ControlPlane:
+async def build(
+    settings: Settings, store: Store, journal: logs.Journal, clock: Clock, entropy: Entropy
+) -> ControlPlane:
     """Every slice, seeded. Nothing runs yet but what the store itself runs."""
     iam_slice = iam.Iam.over(store, clock, entropy, settings.account)
     admin_key = await iam.seed(iam_slice)
@@ -98,14 +100,14 @@ async def build(settings: Settings, store: Store, clock: Clock, entropy: Entropy
     sts_slice = sts.Sts(settings.account, clock, entropy, sealer, iam_slice.directory, identity)
     ec2_slice = ec2.Ec2.over(store, clock, entropy, settings)
     await ec2.seed(ec2_slice)
-    logs_slice = await logs.open_slice(store, clock, entropy, settings)
+    logs_slice = logs.Logs.over(store, journal, clock, entropy, settings.region, settings.account)
     feed = ec2.FabricFeed(ec2_slice)
     gateway = Gateway(
         store,
         OWNER,
         clock=clock,
         entropy=entropy,
-        log_sink=logs_slice.sink,
+        log_sink=logs.JournalSink(logs_slice),
         role_sessions=sts.WorkloadSessions(sts_slice),
         fabric_source=feed,
     )
@@ -116,7 +118,7 @@ async def build(settings: Settings, store: Store, clock: Clock, entropy: Entropy
         settings,
         network=ec2.NetworkViews(ec2_slice),
         roles=iam_slice.directory,
-        log_groups=logs_slice,
+        log_groups=logs.GroupReader(logs_slice),
         connected=gateway.connected,
     )
     await ecs.seed(ecs_slice)

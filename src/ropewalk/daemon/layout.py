@@ -35,7 +35,7 @@ def places(settings: Settings, parts: Mapping[str, Command]) -> Places:
     where = containerd_layout(settings)
     return Places(
         socket=where.socket,
-        cni_socket=where.cni_socket,
+        cni_calls=where.cni_calls,
         state=where.agent_state,
         init=Path(parts["catatonit"].path),
     )

@@ -5,33 +5,19 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from support.installation import LECTURE, Installation, address_of, curl, eventually
-from support.traces import traces
 
 OURS = ("supervisor", "aws", "host-agent", "machine-agent")
 
 
-@pytest.fixture(scope="module")
-def installation() -> Iterator[Installation]:
-    """One of its own: these tests break things on purpose."""
-    before = traces()
-    made = Installation("--images", "local")
-    try:
-        made.up()
-        made.client("logs").create_log_group(logGroupName="/ecs/webapp")
-        definition = (LECTURE / "ecs-task-definition-webapp.json").read_text()
-        made.aws("ecs", "register-task-definition", "--cli-input-json", definition)
-        yield made
-        made.down()
-    finally:
-        made.discard()
-    left = traces().news(before)
-    assert left == {}, f"left behind: {left}"
+@pytest.fixture(scope="module", autouse=True)
+def definition(installation: Installation) -> None:
+    text = (LECTURE / "ecs-task-definition-webapp.json").read_text()
+    installation.aws("ecs", "register-task-definition", "--cli-input-json", text)
 
 
 @pytest.fixture(scope="module")
