@@ -97,7 +97,7 @@ async def main(rounds: int, home: Path) -> None:
     registry = LocalRegistry(commands["docker-registry"], home / "registry", home / "run", home / "logs", clock)
     containerd = Containerd(layout, commands, home / "run", home / "logs", clock)
     init = Path(commands["catatonit"].path)
-    places = Places(layout.socket, layout.cni_socket, layout.agent_state, init, "/ropewalk/bench")
+    places = Places(layout.socket, layout.cni_calls, layout.agent_state, init, "/ropewalk/bench")
     try:
         await registry.start()
         images.push(registry.client())

@@ -1,8 +1,9 @@
-"""The agent's end of CNI: containerd's plug-in dials this socket for every sandbox that comes or goes.
+"""The agent's end of CNI: what happens when containerd has made a sandbox's network namespace.
 
-ADD finds the workload by its uid, has the host's network put the workload's interface into the sandbox's namespace, and
-brings the loopback up. What was attached for which sandbox is written down first, in one small file a sandbox: so a DEL
-finds the interface after a restart, and what went while the agent was away is collected (`collect`). DEL comes twice.
+The plug-in's ADD finds the agent waiting, for exactly this workload, behind two FIFOs. The agent then has the host's
+network put the workload's interface into the namespace and brings the loopback up, before the sandbox's first process
+runs. What was attached for which sandbox is written down first, in one small file a sandbox, so that it can be given
+back after a restart (`release`, `collect`).
 
 May not know how interfaces are made. A fabric that does not know an interface yet is asked again until `patience` ends.
 """
@@ -14,10 +15,12 @@ import contextlib
 import ctypes
 import fcntl
 import os
+import re
 import socket
 import struct
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -28,13 +31,12 @@ from ropewalk.base.log import logger
 from ropewalk.model.host import Attached, Attachment, HostNetwork
 from ropewalk.model.ids import InterfaceId, WorkloadUid
 from ropewalk.model.workload import NetworkMode, Workload
-from ropewalk.node.cri.plugin import VERSION
+from ropewalk.node.cri.plugin import ANSWER, REQUEST, VERSION
 
 log = logger(__name__)
 
 _CLONE_NEWNET = 0x40000000
 _SIOCGIFFLAGS, _SIOCSIFFLAGS, _IFF_UP = 0x8913, 0x8914, 1
-_LARGEST_CALL = 1 << 20
 
 
 class Placed(msgspec.Struct, frozen=True):
@@ -75,13 +77,21 @@ def raise_loopback(namespace: str) -> None:
         raise failure[0]
 
 
-def parse_call(data: bytes) -> dict[str, str]:
-    """The CNI_ variables of a call, CNI_ARGS' own pairs among them under their own names."""
-    head, _, _ = data.partition(b"\n\n")
-    pairs = (line.partition("=") for line in head.decode().splitlines())
-    variables = {name: value for name, _, value in pairs}
-    arguments = (pair.partition("=") for pair in variables.get("CNI_ARGS", "").split(";"))
-    return {**{name: value for name, _, value in arguments}, **variables}
+@dataclass(frozen=True, slots=True)
+class Call:
+    """An ADD."""
+
+    sandbox: str
+    namespace: str
+    name: str
+
+
+def parse_call(line: bytes) -> Call:
+    """Raises `CniError` for what the plug-in would never write."""
+    words = line.decode(errors="replace").split(" ")
+    if len(words) != 3 or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", words[0]) or not words[1].startswith("/"):
+        raise CniError(f"not a call: {line!r}")
+    return Call(*words)
 
 
 def result(namespace: str, attached: Attached | None, name: str) -> dict[str, object]:
@@ -103,41 +113,46 @@ def result(namespace: str, attached: Attached | None, name: str) -> dict[str, ob
     }
 
 
-class CniServer:
-    """Serves the plug-in on one socket."""
+class CniCalls:
+    """`folder` is private to root: its FIFOs are opened by the plug-in; `state` keeps what was attached."""
 
-    def __init__(self, path: Path, state: Path, network: HostNetwork, clock: Clock, patience: float = 60.0) -> None:
-        self._path = path
+    def __init__(self, folder: Path, state: Path, network: HostNetwork, clock: Clock, patience: float = 60.0) -> None:
+        self._folder = folder
         self._state = state
         self._network = network
         self._clock = clock
         self._patience = patience
-        self._expected: dict[WorkloadUid, Workload] = {}
-        self._server: asyncio.Server | None = None
+        self._expected: set[WorkloadUid] = set()
 
-    async def start(self) -> None:
-        """Listen. Doing it again changes nothing."""
-        if self._server is not None:
-            return
-        self._state.mkdir(parents=True, exist_ok=True)
-        self._path.unlink(missing_ok=True)
-        self._server = await asyncio.start_unix_server(self._serve, str(self._path), limit=_LARGEST_CALL)
-        self._path.chmod(0o600)
+    def open(self) -> None:
+        """Make the folders, and drop the FIFOs of an agent that died: a plug-in that waits on one then fails."""
+        for folder in (self._folder, self._state):
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for stale in self._folder.iterdir():
+            stale.unlink()
 
-    async def close(self) -> None:
-        if self._server is not None:
-            self._server.close()
-            self._server = None
-            self._path.unlink(missing_ok=True)
-
-    @contextlib.contextmanager
-    def expecting(self, workload: Workload) -> Iterator[None]:
+    @contextlib.asynccontextmanager
+    async def expecting(self, workload: Workload) -> AsyncIterator[None]:
         """While a sandbox of this workload is being made."""
-        self._expected[workload.uid] = workload
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", workload.uid):
+            raise CniError(f"a workload cannot be named {workload.uid!r}")
+        loop = asyncio.get_running_loop()
+        paths = [self._folder / f"{workload.uid}.{suffix}" for suffix in (REQUEST, ANSWER)]
+        self._expected.add(workload.uid)
+        request, answer = (_open_fifo(path) for path in paths)
+        line: asyncio.Future[bytes] = loop.create_future()
+        loop.add_reader(request, _take_line, request, line)
+        answering = asyncio.create_task(self._answer(workload, line, answer))
         try:
             yield
         finally:
-            self._expected.pop(workload.uid, None)
+            loop.remove_reader(request)
+            answering.cancel()
+            await asyncio.gather(answering, return_exceptions=True)
+            for descriptor, path in zip((request, answer), paths, strict=True):
+                os.close(descriptor)
+                path.unlink(missing_ok=True)
+            self._expected.discard(workload.uid)
 
     def placed(self, sandbox: str) -> Placed | None:
         try:
@@ -145,56 +160,50 @@ class CniServer:
         except (OSError, msgspec.MsgspecError):
             return None
 
-    async def collect(self, living: Iterable[str]) -> None:
+    def claimed(self) -> list[str]:
+        """Sandboxes that have something, but for those being made at this moment. Ask before listing the living."""
+        placements = {name: self.placed(name) for name in sorted(os.listdir(self._state))}
+        return [name for name, placed in placements.items() if placed is None or placed.uid not in self._expected]
+
+    async def collect(self, claimed: Iterable[str], living: Iterable[str]) -> None:
         """Give back the interfaces of sandboxes that are not among the living."""
         kept = set(living)
-        for name in sorted(os.listdir(self._state)):
-            placed = self.placed(name)
-            if name not in kept and (placed is None or WorkloadUid(placed.uid) not in self._expected):
-                await self._release(name)
+        for name in claimed:
+            if name not in kept:
+                await self.release(name)
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            code, answer = await self._answer(await reader.read(-1))
-            writer.write(b"%d" % code + answer)
-            await writer.drain()
-        except OSError as error:
-            log.warning("a CNI call was broken off", error=error)
-        finally:
-            writer.close()
+    async def release(self, sandbox: str) -> None:
+        """Detach the sandbox's interface, unless a later sandbox of the same workload has it now."""
+        placed = self.placed(sandbox)
+        if placed is not None and placed.interface:
+            others = (self.placed(name) for name in os.listdir(self._state) if name != sandbox)
+            if not any(other is not None and other.interface == placed.interface for other in others):
+                await self._network.detach(InterfaceId(placed.interface))
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self._state / sandbox)
 
-    async def _answer(self, data: bytes) -> tuple[int, bytes]:
-        call = parse_call(data)
-        command, sandbox = call.get("CNI_COMMAND", ""), call.get("CNI_CONTAINERID", "")
+    async def _answer(self, workload: Workload, line: asyncio.Future[bytes], answer: int) -> None:
         try:
-            if not sandbox or "/" in sandbox or sandbox.startswith("."):
-                raise CniError(f"no sandbox is named {sandbox!r}")
-            if command == "ADD":
-                return 0, msgspec.json.encode(await self._add(sandbox, call))
-            if command == "DEL":
-                await self._release(sandbox)
-            return 0, b""
+            said = b"0 " + msgspec.json.encode(await self._add(workload, parse_call(await line)))
         except (CniError, Fault, Retryable, OSError) as error:
-            log.warning("a CNI call failed", command=command, sandbox=sandbox, error=error)
-            return 1, msgspec.json.encode({"cniVersion": VERSION, "code": 100, "msg": str(error)})
+            log.warning("a sandbox gets no network", workload=workload.uid, error=error)
+            said = b"1 " + msgspec.json.encode({"cniVersion": VERSION, "code": 100, "msg": str(error)})
         except Exception:
-            log.bug("a CNI call met a bug", command=command, sandbox=sandbox)
-            return 1, msgspec.json.encode({"cniVersion": VERSION, "code": 999, "msg": "internal error of the agent"})
+            log.bug("a CNI call met a bug", workload=workload.uid)
+            said = b"1 " + msgspec.json.encode({"cniVersion": VERSION, "code": 999, "msg": "a bug in the agent"})
+        os.write(answer, said + b"\n")
 
-    async def _add(self, sandbox: str, call: dict[str, str]) -> dict[str, object]:
-        workload = self._expected.get(WorkloadUid(call.get("K8S_POD_UID", "")))
-        if workload is None:
-            raise CniError("the agent that asked for this sandbox has ended; make it again")
-        namespace, name = call["CNI_NETNS"], call.get("CNI_IFNAME", "eth0")
+    async def _add(self, workload: Workload, call: Call) -> dict[str, object]:
         interface = workload.interface.id if workload.interface else ""
+        wanted = workload.network is NetworkMode.INTERFACE
+        if wanted and not interface:
+            raise CniError("the workload wants an interface of its own and names none")
+        self._remember(call.sandbox, Placed(workload.uid, call.namespace, interface if wanted else ""))
+        await asyncio.to_thread(raise_loopback, call.namespace)
         attached = None
-        self._remember(sandbox, Placed(workload.uid, namespace, interface))
-        await asyncio.to_thread(raise_loopback, namespace)
-        if workload.network is NetworkMode.INTERFACE:
-            if not interface:
-                raise CniError("the workload wants an interface of its own and names none")
-            attached = await self._attach(Attachment(InterfaceId(interface), namespace, name))
-        return result(namespace, attached, name)
+        if wanted:
+            attached = await self._attach(Attachment(InterfaceId(interface), call.namespace, call.name))
+        return result(call.namespace, attached, call.name)
 
     async def _attach(self, attachment: Attachment) -> Attached:
         until = self._clock.monotonic() + self._patience
@@ -211,12 +220,16 @@ class CniServer:
         scratch.write_bytes(msgspec.json.encode(placed))
         scratch.replace(self._state / sandbox)
 
-    async def _release(self, sandbox: str) -> None:
-        """Detach the sandbox's interface, unless a later sandbox of the same workload has it now."""
-        placed = self.placed(sandbox)
-        if placed is not None and placed.interface:
-            others = (self.placed(name) for name in os.listdir(self._state) if name != sandbox)
-            if not any(other is not None and other.interface == placed.interface for other in others):
-                await self._network.detach(InterfaceId(placed.interface))
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(self._state / sandbox)
+
+def _open_fifo(path: Path) -> int:
+    """A new FIFO, held open at both ends, so that neither we nor the plug-in ever wait for the other to open it."""
+    path.unlink(missing_ok=True)
+    os.mkfifo(path, 0o600)
+    return os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+
+
+def _take_line(descriptor: int, line: asyncio.Future[bytes]) -> None:
+    """A line below PIPE_BUF arrives whole."""
+    data = os.read(descriptor, 4096)
+    if not line.done():
+        line.set_result(data.rstrip(b"\n"))

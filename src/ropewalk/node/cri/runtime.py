@@ -26,7 +26,7 @@ from ropewalk.node.cri import images, lowering, states, statistics
 from ropewalk.node.cri._generated import cri_pb2 as cri
 from ropewalk.node.cri.cgroups import Cgroups, Version, limits
 from ropewalk.node.cri.client import CallFailed, Client
-from ropewalk.node.cri.cni import CniServer
+from ropewalk.node.cri.cni import CniCalls, CniError
 from ropewalk.node.cri.exits import Exits
 from ropewalk.node.runtime import (
     ContainerSetup,
@@ -81,7 +81,8 @@ class Places:
 
     socket: Path
     """containerd's."""
-    cni_socket: Path
+    cni_calls: Path
+    """Folder of FIFOs that the CNI plug-in knows."""
     state: Path
     """A folder of its own, gone after a reboot."""
     init: Path
@@ -105,7 +106,7 @@ class CriRuntime:
         self._isolations = isolations
         self._client = Client(str(places.socket))
         self.cgroups = Cgroups(places.cgroup)
-        self._cni = CniServer(places.cni_socket, places.state / "attachments", network, clock)
+        self._cni = CniCalls(places.cni_calls, places.state / "attachments", network, clock)
         self._exits = Exits(self._client, clock, entropy, self._kills, self._is_sandbox)
         self._sandbox_uids: dict[str, WorkloadUid] = {}
         self._container_uids: dict[str, WorkloadUid] = {}
@@ -115,17 +116,18 @@ class CriRuntime:
         self._is_open = False
 
     async def open(self) -> None:
-        """Serve CNI and collect what went while nobody did. Every call that makes or ends a sandbox does it too."""
+        """Collect what went while no agent was here. Every call that makes or ends a sandbox does it too."""
         async with self._opened:
             if not self._is_open:
-                await self._cni.start()
-                self._is_open = True
+                self._cni.open()
                 await self._adopt()
+                self._is_open = True
 
     async def _adopt(self) -> None:
         """After a restart of ours: give back what is gone, and limit what was started and not yet limited."""
+        claimed = self._cni.claimed()
         living = [item for item in await answered(self._client.sandboxes(_OURS)) if item.state == cri.SANDBOX_READY]
-        await self._cni.collect([item.id for item in living])
+        await self._cni.collect(claimed, [item.id for item in living])
         for item in living:
             uid = WorkloadUid(item.labels[lowering.UID])
             self._unlimited[uid] = int(item.annotations[lowering.CPU])
@@ -138,7 +140,6 @@ class CriRuntime:
             self.cgroups.limit_cpu(uid, cpu_millis)
 
     async def close(self) -> None:
-        await self._cni.close()
         await self._client.close()
 
     async def info(self) -> RuntimeInfo:
@@ -162,13 +163,13 @@ class CriRuntime:
         except OSError as error:
             raise CreateFailed(f"the workload's cgroup or folder cannot be made: {error}") from error
         try:
-            with self._cni.expecting(workload):
+            async with self._cni.expecting(workload):
                 created = await self._client.run_sandbox(config, lowering.handler(workload))
-        except CallFailed as failure:
+        except (CallFailed, CniError) as failure:
             existing = await self._find_sandbox(workload.uid, attempt)
             if existing is None:
                 await self._clean_up(workload.uid)
-                raise CreateFailed(failure.text) from failure
+                raise CreateFailed(str(getattr(failure, "text", failure))) from failure
             return existing
         self._sandbox_uids[created] = workload.uid
         self._unlimited[workload.uid] = workload.resources.cpu_millis
@@ -278,6 +279,7 @@ class CriRuntime:
         for found in await self._find_containers(None, sandbox_id):
             self._exits.killed_by_us.add(found.id)
         await unless_gone(self._client.stop_sandbox(sandbox_id))
+        await self._cni.release(sandbox_id)
 
     async def remove_sandbox(self, sandbox_id: str) -> None:
         uid = self._sandbox_uids.get(sandbox_id)
@@ -409,7 +411,10 @@ class CriRuntime:
 
     async def _clean_up(self, uid: WorkloadUid) -> None:
         """Remove what a workload leaves on the machine, unless a sandbox of it is still there."""
-        if any(sandbox.uid == uid for sandbox in await self.sandboxes()):
+        claimed = self._cni.claimed()
+        sandboxes = await self.sandboxes()
+        await self._cni.collect(claimed, [sandbox.id for sandbox in sandboxes])
+        if any(sandbox.uid == uid for sandbox in sandboxes):
             return
         self._hosts(uid).unlink(missing_ok=True)
         self._unlimited.pop(uid, None)
