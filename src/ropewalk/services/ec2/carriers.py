@@ -59,25 +59,30 @@ class Carriers:
         key = self._key_of.get(interface)
         return key is not None and not self._stopped(self.statuses.get(key))
 
-    async def carried(self, interface: InterfaceId, machine: MachineId) -> bool:
-        """As the store has it. `machine`, where known, narrows the search to its workloads."""
+    async def carried(self, interface: InterfaceId, claim: str, machine: MachineId) -> bool:
+        """As the store has it too. A claim's key ends in the uid of the workload that it was made for: with the machine
+        that names one record. Where the claim does not say which machine, all workloads are looked through.
+        """
         if self.is_carried(interface):
             return True
+        if machine and claim:
+            return await self._carries(f"{machine}/{claim.rpartition('/')[2]}", interface)
         needle = f'"{interface}"'.encode()
-        prefix = WORKLOADS + (f"{machine}/" if machine else "")
         after = ""
         while True:
-            page = await self._store.list(prefix, after=after)
+            page = await self._store.list(WORKLOADS, after=after)
             for entry in page.entries:
-                if needle in entry.value and self._workloads.decode(entry.value).interface == _CarriedInterface(
-                    interface
-                ):
-                    status = await self._statuses.get(entry.key[len(WORKLOADS) :])
-                    if not self._stopped(status):
-                        return True
+                if needle in entry.value and await self._carries(entry.key[len(WORKLOADS) :], interface):
+                    return True
             if not page.more:
                 return False
             after = page.entries[-1].key
+
+    async def _carries(self, key: str, interface: InterfaceId) -> bool:
+        workload = await self._workloads.get(key)
+        if workload is None or workload.interface is None or workload.interface.id != interface:
+            return False
+        return not self._stopped(await self._statuses.get(key))
 
     @staticmethod
     def _stopped(status: CarrierStatus | None) -> bool:

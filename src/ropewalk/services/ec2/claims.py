@@ -205,7 +205,7 @@ class ClaimKeeper:
             return
         found = await self._ec2.interfaces.get(interface)
         if found is not None:
-            if await self._ec2.carriers.carried(interface, found.machine):
+            if await self._ec2.carriers.carried(interface, key, found.machine):
                 return
             await self._ec2.interfaces.delete(interface)
         addresses = {*(found.addresses if found else ()), *await self._ec2.addresses.held(vpc, interface)}

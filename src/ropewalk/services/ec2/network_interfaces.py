@@ -288,7 +288,7 @@ async def describe_network_interfaces(ec2: Ec2, call: Call, params: Params) -> P
 async def delete_network_interface(ec2: Ec2, call: Call, params: Params) -> Params:
     async with ec2.topology:
         interface = await existing(ec2, params["NetworkInterfaceId"])
-        if await ec2.carriers.carried(interface.id, interface.machine):
+        if await ec2.carriers.carried(interface.id, interface.claim, interface.machine):
             raise Fault("InvalidNetworkInterface.InUse", f"Network interface '{interface.id}' is currently in use.")
         await own(ec2, interface.id)
         await ec2.interfaces.delete(interface.id)

@@ -134,6 +134,21 @@ async def test_a_carried_interface_outlives_its_claim(how: str, machine: str) ->
         assert await world.ec2.addresses.table.list() == []
 
 
+@pytest.mark.parametrize("machine", ["", "m"])
+async def test_a_workload_that_the_cache_has_not_heard_of_counts(machine: str) -> None:
+    world = await World().seeded()
+    async with world.running():
+        await world.claim("ecs/u", machine=machine)
+        claim = await answered(world, "ecs/u")
+    assert not await world.ec2.carriers.carried(claim.interface, "ecs/u", MachineId(machine))
+    await put_workload(world, "m/other", "eni-other")
+    await put_workload(world, "m/u", claim.interface)
+    assert not world.ec2.carriers.is_carried(claim.interface)
+    assert await world.ec2.carriers.carried(claim.interface, "ecs/u", MachineId(machine))
+    await world.store.create(STATUSES + "m/u", b'{"phase":"stopped"}')
+    assert not await world.ec2.carriers.carried(claim.interface, "ecs/u", MachineId(machine))
+
+
 async def test_the_grace_of_a_deleted_interface_is_waited_for() -> None:
     settings = dataclasses.replace(Settings(), timings=Timings(deleted_interface_grace=30.0))
     world = await World(settings=settings).seeded()
