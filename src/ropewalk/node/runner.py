@@ -1,8 +1,12 @@
 """One workload on this machine: its state, what is being done for it, and the journal between the two.
 
 The loop is always the same: take every event, step the pure life cycle, make the new state durable, tell the session,
-then begin the actions that are wanted and not under way. An action that finished without its event is wanted still and
-is begun again; one of a workload that began to stop is cancelled only where that is safe (pulls, probes).
+and begin the actions that are wanted and not under way. What must never be forgotten (that it was accepted, that it
+stops, an exit, an attempt) is durable before anything is done about it; what a restart would find out again by
+repeating idempotent calls is written while they run. Only what is durable is reported.
+
+An action that finished without its event is wanted still and is begun again; one of a workload that began to stop is
+cancelled only where that is safe (pulls, probes).
 """
 
 from __future__ import annotations
@@ -15,7 +19,7 @@ import msgspec
 
 from ropewalk.base.clock import Clock
 from ropewalk.base.log import logger
-from ropewalk.model.status import WorkloadPhase, WorkloadStatus
+from ropewalk.model.status import ContainerPhase, WorkloadPhase, WorkloadStatus
 from ropewalk.planning import lifecycle
 from ropewalk.planning.lifecycle_records import (
     Action,
@@ -66,6 +70,7 @@ class Runner:
         self._timer: asyncio.Task[None] | None = None
         self._timer_at = 0.0
         self._held = False
+        self._writer: asyncio.Task[None] | None = None
 
     @property
     def uid(self) -> str:
@@ -94,35 +99,55 @@ class Runner:
         self._news.set()
 
     async def run(self) -> None:
-        """Until the workload is STOPPED and no more events can matter; runs on while it waits to be forgotten."""
+        """Until cancelled: a workload that is STOPPED waits here to be forgotten. Raises what the journal raised."""
         try:
-            if self.state != self.durable:
-                await self._persist()
+            await self._flush()
             while True:
                 if not self._held:
                     self._act()
                 await self._news.wait()
                 self._news.clear()
+                if self._writer is not None and self._writer.done():
+                    self._writer.result()
                 await self._take()
         finally:
-            for task in (*self._under_way.values(), self._timer):
+            for task in (*self._under_way.values(), self._timer, self._writer):
                 if task is not None:
                     task.cancel()
 
     async def _take(self) -> None:
+        before = self.state
         while self._inbox:
-            while self._inbox:
-                self.state, _ = lifecycle.step(self.state, self._inbox.popleft(), self._now())
-            if self.state != self.durable:
-                await self._persist()
+            self.state, _ = lifecycle.step(self.state, self._inbox.popleft(), self._now())
+        if self.state == before:
+            return
+        if _must_not_be_forgotten(before, self.state):
+            await self._flush()
+        else:
+            self._write_soon()
 
-    async def _persist(self) -> None:
-        state = self.state
-        await self._save(STATE_KEY + state.workload.uid, msgspec.json.encode(state))
-        fresh = self.durable is None or self.durable.sequence != state.sequence
-        self.durable = state
-        if fresh:
-            self._changed(self)
+    async def _flush(self) -> None:
+        """Return once the journal holds the present state."""
+        while self.durable is not self.state:
+            self._write_soon()
+            assert self._writer is not None
+            await self._writer
+
+    def _write_soon(self) -> None:
+        if self._writer is None or self._writer.done():
+            self._writer = asyncio.get_running_loop().create_task(self._write())
+
+    async def _write(self) -> None:
+        try:
+            while self.durable is not self.state:
+                state = self.state
+                await self._save(STATE_KEY + state.workload.uid, msgspec.json.encode(state))
+                fresh = self.durable is None or self.durable.sequence != state.sequence
+                self.durable = state
+                if fresh:
+                    self._changed(self)
+        finally:
+            self._news.set()
 
     def _act(self) -> None:
         wanted = lifecycle.actions(self.state, self._now())
@@ -168,3 +193,15 @@ class Runner:
     async def _tick(self, seconds: float) -> None:
         await self._clock.sleep(seconds)
         self.post(Tick())
+
+
+def _must_not_be_forgotten(before: State, after: State) -> bool:
+    """Whether the change is one that could not be found out again."""
+    if before.phase is not after.phase and after.ending:
+        return True
+    if before.workload is not after.workload or before.sandbox_attempt != after.sandbox_attempt:
+        return True
+    return any(
+        one.attempt != other.attempt or (other.phase is ContainerPhase.EXITED and one.phase is not other.phase)
+        for one, other in zip(before.containers, after.containers, strict=True)
+    )
