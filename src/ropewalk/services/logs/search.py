@@ -12,7 +12,7 @@ from ropewalk.services.logs.journal import FIRST, LAST, LogEvent, Place, Query
 from ropewalk.services.logs.patterns import BadPattern, compile_pattern
 from ropewalk.services.logs.slice import ON_GROUP, Logs, bad, group_of, open_token, operations, seal_token
 
-LOOKED_AT = 100_000
+LOOKED_AT = 50_000
 """Events sifted for one page: where few match, a page may be empty and still lead on, as AWS's may."""
 STREAMS = 10_000
 """Streams that one prefix may mean."""

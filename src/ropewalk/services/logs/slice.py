@@ -69,6 +69,16 @@ class Logs:
         return self.now() - group.retention_days * DAY if group.retention_days else 0
 
 
+@dataclass(frozen=True, slots=True)
+class GroupReader:
+    """Implements `model.readers.LogGroupReader`."""
+
+    logs: Logs
+
+    async def log_group_exists(self, name: str) -> bool:
+        return bool(_GROUP_NAME.fullmatch(name)) and await self.logs.groups.get(name) is not None
+
+
 operations: Operations[Logs] = Operations("logs")
 """Filled by the resource modules; `ropewalk.services.logs` imports them all."""
 

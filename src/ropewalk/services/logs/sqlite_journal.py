@@ -417,7 +417,12 @@ def _chunk(
     """The next events beyond `at`, in order: complete up to the last of them, and no more where fewer than CHUNK."""
     order, sign = ("DESC", "<") if query.backward else ("ASC", ">")
     rest = f"timestamp BETWEEN ? AND ? AND (timestamp, id) {sign} (?, ?) ORDER BY timestamp {order}, id {order} LIMIT ?"
-    tail = (query.start, query.end, at.timestamp, at.id, CHUNK)
+    low, high = query.start, query.end
+    if query.backward:
+        high = min(high, at.timestamp)
+    else:
+        low = max(low, at.timestamp)  # where the index is entered: the row values alone would not tell SQLite
+    tail = (low, high, at.timestamp, at.id, CHUNK)
     columns = "SELECT id, stream, timestamp, ingested, message FROM events"
     if query.streams is None or len(streams) > FEW_STREAMS:
         return connection.execute(f"{columns} WHERE grp = ? AND {rest}", (query.group, *tail)).fetchall()

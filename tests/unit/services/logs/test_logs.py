@@ -16,7 +16,7 @@ from ropewalk.base.entropy import SeededEntropy
 from ropewalk.base.errors import Fault
 from ropewalk.model.agent import LogBatch, LogLine
 from ropewalk.model.ids import MachineId, WorkloadUid
-from ropewalk.services.logs import JournalSink, Logs, MemoryJournal, controllers, operations
+from ropewalk.services.logs import GroupReader, JournalSink, Logs, MemoryJournal, controllers, operations
 from ropewalk.services.logs.retention import Retention
 from ropewalk.store.memory import MemoryStore
 
@@ -147,6 +147,12 @@ async def test_a_group_made_anew_is_empty(logs: Harness) -> None:
     await logs("CreateLogGroup", logGroupName="g")
     assert await logs.find() == []
     assert (await logs("DescribeLogStreams", logGroupName="g"))["logStreams"] == []
+
+
+async def test_other_slices_may_ask_for_a_group(logs: Harness) -> None:
+    await logs("CreateLogGroup", logGroupName="g")
+    reader = GroupReader(logs.logs)
+    assert [await reader.log_group_exists(name) for name in ("g", "h", "", "\0", "x" * 9000)] == [True] + [False] * 4
 
 
 async def test_tags(logs: Harness) -> None:
