@@ -140,6 +140,8 @@ class MachineAgent:
         """Until cancelled. Raises what makes going on pointless (a journal that cannot be written)."""
         loop = asyncio.get_running_loop()
         self._failed = loop.create_future()
+        self._runners.clear()
+        self._tasks.clear()
         self._info = await self._ask_runtime()
         self.facts = msgspec.structs.replace(
             self.facts,

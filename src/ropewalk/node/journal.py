@@ -82,7 +82,7 @@ class FileJournal:
         self._size = good
         self._pending: list[tuple[bytes, asyncio.Future[None]]] = []
         self._writer: asyncio.Task[None] | None = None
-        self._broken: OSError | None = None
+        self._broken = False
 
     def items(self, prefix: str) -> dict[str, bytes]:
         return {key: value for key, value in self._live.items() if key.startswith(prefix)}
@@ -108,8 +108,6 @@ class FileJournal:
         os.close(self._file)
 
     async def _append(self, line: bytes) -> None:
-        if self._broken is not None:
-            raise self._broken
         loop = asyncio.get_running_loop()
         future: asyncio.Future[None] = loop.create_future()
         self._pending.append((line, future))
@@ -122,21 +120,22 @@ class FileJournal:
         while self._pending:
             group, self._pending = self._pending, []
             try:
-                compact = self._size > max(COMPACT_FLOOR, COMPACT_RATIO * self._live_bytes)
-                if compact:
+                # After a failed write the file's end is not known: it is written anew as a whole.
+                if self._broken or self._size > max(COMPACT_FLOOR, COMPACT_RATIO * self._live_bytes):
                     # The live data already holds the group's changes.
                     whole = b"".join(_line(k, v) for k, v in self._live.items())
                     await asyncio.to_thread(self._replace, whole)
                 else:
                     await asyncio.to_thread(self._extend, b"".join(line for line, _ in group))
             except OSError as error:
-                self._broken = error
+                self._broken = True
                 log.error("the journal cannot be written", path=self._path, error=error)
                 for _, future in group + self._pending:
                     if not future.done():
                         future.set_exception(error)
                 self._pending.clear()
                 return
+            self._broken = False
             for _, future in group:
                 if not future.done():
                     future.set_result(None)

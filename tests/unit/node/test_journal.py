@@ -72,14 +72,24 @@ async def test_churn_keeps_the_file_bounded(tmp_path: Path, monkeypatch: pytest.
     }
 
 
-async def test_a_broken_disk_is_said_to_every_writer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    kept = FileJournal(tmp_path / "journal")
+async def test_a_broken_disk_is_said_to_every_writer_and_may_be_mended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "journal"
+    kept = FileJournal(path)
+    await kept.put("before", b"1")
 
     def full(data: bytes) -> None:
+        with path.open("ab") as file:
+            file.write(data[:7])
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(kept, "_extend", full)
-    outcomes = await asyncio.gather(*(kept.put(str(n), b"1") for n in range(3)), return_exceptions=True)
-    assert all(isinstance(o, OSError) for o in outcomes)
-    with pytest.raises(OSError, match="No space"):
-        await kept.put("later", b"1")
+    with monkeypatch.context() as broken:
+        broken.setattr(kept, "_extend", full)
+        broken.setattr(kept, "_replace", full)
+        for _ in range(2):
+            outcomes = await asyncio.gather(*(kept.put(str(n), b"1") for n in range(3)), return_exceptions=True)
+            assert all(isinstance(o, OSError) for o in outcomes)
+    await kept.put("after", b"1")
+    assert FileJournal(path).items("") == dict.fromkeys(("before", "0", "1", "2", "after"), b"1")
+    await kept.close()
