@@ -19,8 +19,9 @@ MAX_DEPTH = 4
 class Maker:
     """Makes documents of one shape after another from one seed."""
 
-    def __init__(self, seed: int, *, for_output: bool = False) -> None:
+    def __init__(self, seed: int, *, for_output: bool = False, density: float = 0.7) -> None:
         self._random = random.Random(seed)
+        self._density = density
         self._for_output = for_output
 
     def structure(self, shape: StructureShape, depth: int = 0, seen: tuple[str, ...] = ()) -> dict[str, Any]:
@@ -34,7 +35,7 @@ class Maker:
             member = shape.members[name]
             needed = name in shape.required_members or self._always(member) or len(names) == 1
             needed = needed or (self._for_output and name == shape.serialization.get("payload"))
-            if needed or self._random.random() < (0.7 if depth < 2 else 0.4):
+            if needed or self._random.random() < (self._density if depth < 2 else self._density * 0.6):
                 document[name] = self.value(member, depth + 1, (*seen, shape.name))
         if not document and names:
             document[names[0]] = self.value(shape.members[names[0]], depth + 1, (*seen, shape.name))

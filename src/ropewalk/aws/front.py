@@ -118,7 +118,6 @@ class Front:
         self._entropy = entropy
         self._settings = settings
         self._in_flight = 0
-        self._hosts = settings.hosts
         self.audit = audit or AuditTrail()
         self.steps: tuple[tuple[str, Step], ...] = (
             ("limits", self._limits),
@@ -131,10 +130,6 @@ class Front:
             ("dispatch", self._dispatch),
             ("serialise", self._serialise),
         )
-
-    def call_hosts(self, hosts: HostRules) -> None:
-        """Replace the names this endpoint goes by (a VPC's listener has come up, say)."""
-        self._hosts = hosts
 
     async def handle(self, request: Request) -> Response:
         started = self._clock.monotonic()
@@ -168,7 +163,7 @@ class Front:
             raise Retryable("too many requests at once", after=1.0)
 
     async def _browsers(self, exchange: Exchange) -> None:
-        keep_browsers_out(exchange.request, self._hosts)
+        keep_browsers_out(exchange.request, self._settings.hosts)
 
     async def _locate(self, exchange: Exchange) -> None:
         located = exchange.located = locate(exchange.request)

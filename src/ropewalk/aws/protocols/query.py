@@ -45,11 +45,11 @@ def decode_form(encoded: str) -> dict[str, str]:
     for pair in pairs:
         if pair:
             name, _, value = pair.partition("=")
-            form[_decode(name)] = _decode(value)
+            form[decode_text(name)] = decode_text(value)
     return form
 
 
-def _decode(text: str) -> str:
+def decode_text(text: str) -> str:
     if "%" not in text and "+" not in text and text.isascii():
         return text
     try:

@@ -15,7 +15,7 @@ from urllib.parse import unquote
 from ropewalk.aws.operations import Params
 from ropewalk.aws.protocols import values
 from ropewalk.aws.protocols.protocol import Inbound
-from ropewalk.aws.protocols.query import _decode
+from ropewalk.aws.protocols.query import decode_text
 from ropewalk.aws.protocols.values import Malformed
 from ropewalk.aws.protocols.xml import TEXT_READERS, text_writer
 from ropewalk.aws.specs import OperationSpec, ServiceSpec, Shape
@@ -101,7 +101,7 @@ def query_values(query: str) -> dict[str, list[str]]:
     for pair in query.split("&"):
         if pair:
             name, _, value = pair.partition("=")
-            given.setdefault(_decode(name), []).append(_decode(value))
+            given.setdefault(decode_text(name), []).append(decode_text(value))
     return given
 
 
