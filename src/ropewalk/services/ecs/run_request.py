@@ -146,7 +146,7 @@ def shape(definition: Document, params: dict[str, Any], account: str, limits: st
                 raise not_yet_invalid(f"containerOverrides.{later}", _OVERRIDES_LATER[later])
         check_environment(name, item.get("environment") or ())
         changed[name] = item
-    if len(msgspec.json.encode(overrides)) > 8192:
+    if overrides and len(msgspec.json.encode(overrides)) > 8192:
         raise invalid("Overrides are limited to 8192 characters of JSON.")
     cpu = parse_cpu(overrides["cpu"]) if overrides.get("cpu") else int(definition["cpu"])
     memory = parse_memory(overrides["memory"]) if overrides.get("memory") else int(definition["memory"])

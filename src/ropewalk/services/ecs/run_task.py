@@ -171,13 +171,21 @@ async def _create(ecs: Ecs, cluster: str, tasks: list[Task]) -> None:
         for task in tasks:
             ecs.index.note(task.id, None)
         raise
-    written = await asyncio.gather(*(ecs.tasks.create(task.id, task) for task in tasks), return_exceptions=True)
-    failures = [result for result in written if isinstance(result, BaseException)]
-    for task, result in zip(tasks, written, strict=True):
-        if isinstance(result, BaseException):
-            ecs.index.note(task.id, None)
+    writes = [_write(ecs, task) for task in tasks]
+    if len(writes) == 1:
+        await writes[0]
+        return
+    failures = [result for result in await asyncio.gather(*writes, return_exceptions=True) if result is not None]
     if failures:
         raise failures[0]
+
+
+async def _write(ecs: Ecs, task: Task) -> None:
+    try:
+        await ecs.tasks.create(task.id, task)
+    except BaseException:
+        ecs.index.note(task.id, None)
+        raise
 
 
 def _answer(ecs: Ecs, tasks: list[Task], unplaced: int) -> Params:

@@ -43,6 +43,8 @@ class TaskReconciler:
     def __init__(self, ecs: Ecs) -> None:
         self._ecs = ecs
         self._status_keys: dict[str, str] = {}
+        self._settled: dict[str, int] = {}
+        """The version at which a task was last left with nothing to do: its own echo calls for no second look."""
         self.controller = Controller(
             "ecs tasks",
             self.reconcile,
@@ -59,12 +61,15 @@ class TaskReconciler:
         return [key for key, _ in self._ecs.task_heads.items()]
 
     def _task_changed(self, change: Change[TaskHead]) -> None:
-        if change.new is not None:
+        if change.new is None:
+            self._settled.pop(change.key, None)
+        elif self._settled.get(change.key) != change.new.version:
             self.controller.enqueue(change.key)
 
     def _claim_changed(self, change: Change[InterfaceClaim]) -> None:
         requester, _, task = change.key.partition("/")
-        if requester == "ecs":
+        claim = change.new
+        if requester == "ecs" and (claim is None or claim.interface or claim.failure):
             self.controller.enqueue(task)
 
     def _status_changed(self, change: Change[WorkloadStatus]) -> None:
@@ -86,6 +91,7 @@ class TaskReconciler:
             facts = await self._act(task)
             moved = advance(task, facts)
             if moved is None:
+                self._settled[task_id] = task.version
                 break
             try:
                 revision = await ecs.tasks.update(task_id, moved, revision)
@@ -178,6 +184,7 @@ class TaskReconciler:
         await ecs.status_table.delete(task.workload_key)
         await ecs.tasks.delete(task.id)
         ecs.index.note(task.id, None)
+        self._settled.pop(task.id, None)
         return DONE
 
     async def _forget_remains(self, task_id: str) -> None:
