@@ -9,12 +9,11 @@ controllers(logs)                                                      # Runnabl
 from ropewalk.runtime.controller import Runnable
 from ropewalk.services.logs import events, groups, search, streams
 from ropewalk.services.logs.journal import Journal
-from ropewalk.services.logs.journal import Journal
 from ropewalk.services.logs.memory_journal import MemoryJournal
 from ropewalk.services.logs.reader import GroupReader
 from ropewalk.services.logs.retention import Retention
 from ropewalk.services.logs.sink import JournalSink
-from ropewalk.services.logs.slice import GroupReader, Logs, operations
+from ropewalk.services.logs.slice import Logs, operations
 from ropewalk.services.logs.sqlite_journal import SqliteJournal
 
 __all__ = [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ropewalk.services.logs.slice import Logs
+from ropewalk.services.logs.slice import Logs, may_be_group
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,4 +12,4 @@ class GroupReader:
     logs: Logs
 
     async def log_group_exists(self, name: str) -> bool:
-        return await self.logs.groups.get(name) is not None
+        return may_be_group(name) and await self.logs.groups.get(name) is not None

@@ -69,16 +69,6 @@ class Logs:
         return self.now() - group.retention_days * DAY if group.retention_days else 0
 
 
-@dataclass(frozen=True, slots=True)
-class GroupReader:
-    """Implements `model.readers.LogGroupReader`."""
-
-    logs: Logs
-
-    async def log_group_exists(self, name: str) -> bool:
-        return bool(_GROUP_NAME.fullmatch(name)) and await self.logs.groups.get(name) is not None
-
-
 operations: Operations[Logs] = Operations("logs")
 """Filled by the resource modules; `ropewalk.services.logs` imports them all."""
 
@@ -164,8 +154,12 @@ async def group_of(logs: Logs, params: Params) -> LogGroup:
     return await group_called(logs, name if name is not None else group_name(identifier or ""))
 
 
+def may_be_group(name: str) -> bool:
+    return _GROUP_NAME.fullmatch(name) is not None
+
+
 async def group_called(logs: Logs, name: str) -> LogGroup:
-    if not _GROUP_NAME.fullmatch(name):
+    if not may_be_group(name):
         raise no_group()
     found = await logs.groups.get(name)
     if found is None:
