@@ -9,8 +9,6 @@ A handler is never cancelled because its client left (it may be half-way through
 from __future__ import annotations
 
 import asyncio
-import socket
-import struct
 from collections import deque
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -20,6 +18,7 @@ import httptools
 
 from ropewalk.base.http.duplex import ConnectionDuplex
 from ropewalk.base.http.messages import Peer, Refusal, Request, Response
+from ropewalk.base.http.peers import peer_of
 from ropewalk.base.http.wire import BODILESS, CONTINUE, response_head
 from ropewalk.base.log import logger
 
@@ -55,19 +54,6 @@ class _Pending:
     chunks_allowed: bool = True
     """HTTP/1.0 knows no chunks: its streams end with the connection."""
     offers_upgrade: bool = False
-
-
-def _peer_of(transport: asyncio.Transport, listener: str) -> Peer:
-    certificate = None
-    tls = transport.get_extra_info("ssl_object")
-    if tls is not None:
-        certificate = tls.getpeercert(binary_form=True)
-    sock = transport.get_extra_info("socket")
-    if sock is not None and sock.family == socket.AF_UNIX:
-        credentials = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-        return Peer("", 0, listener, certificate, struct.unpack("3i", credentials)[1])
-    name = transport.get_extra_info("peername") or ("", 0)
-    return Peer(name[0], name[1], listener, certificate)
 
 
 class Connection(asyncio.Protocol):
@@ -125,7 +111,7 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's own class, where it runs
         self._transport.set_write_buffer_limits(high=self._limits.write_buffer_bytes)
-        self._peer = _peer_of(self._transport, self._server.name)
+        self._peer = peer_of(self._transport, self._server.name)
         self.deadline = self._server.clock.monotonic() + self._limits.idle_seconds
         if not self._server.admit(self):
             self._refuse(Refusal.TOO_MANY_CONNECTIONS, None)
