@@ -242,5 +242,8 @@ class ClaimKeeper:
 
     def _released(self, interface: InterfaceId) -> None:
         key = self._claim_of.get(interface)
-        if key is not None and (key in self._deleted_at or self.informer.get(key) is None):
+        if key is None:
+            return
+        claim = self.informer.get(key)
+        if claim is None or claim.interface != interface or key in self._deleted_at:
             self.controller.enqueue(key)

@@ -223,6 +223,7 @@ class FabricFeed:
         known = self._interfaces_of.setdefault(interface.vpc, set())
         if change.new is None:
             known.discard(interface.id)
+            self._waits_no_more(interface.id)
         else:
             known.add(interface.id)
         if not known:
@@ -230,6 +231,12 @@ class FabricFeed:
         for watcher in self._watchers:
             watcher.pending_interfaces.add(interface.id)
         self._wake()
+
+    def _waits_no_more(self, interface: InterfaceId) -> None:
+        for what in [what for what, waiting in self._waiting.items() if interface in waiting]:
+            self._waiting[what].discard(interface)
+            if not self._waiting[what]:
+                del self._waiting[what]
 
     def _appeared(self, what: str) -> None:
         waiting = self._waiting.pop(what, None)

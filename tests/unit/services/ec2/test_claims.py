@@ -187,6 +187,10 @@ async def test_a_new_claim_under_an_old_key_gets_a_new_interface() -> None:
         second = await answered(world, "ecs/t")
         assert second.interface != first.interface
         assert second.address != first.address
+        assert len(await world.ec2.interfaces.list()) == 2
+        await world.store.delete(WORKLOADS + "m/u")
+        await world.clock.settle()
+        one_of_each(world, second, await world.ec2.interfaces.list(), await world.ec2.addresses.table.list())
 
 
 def one_of_each(world: World, claim, interfaces, addresses) -> None:
