@@ -39,7 +39,7 @@ SILENCE_SECONDS = 30.0
 """Three pings of the control plane."""
 HEARTBEAT_SECONDS = 15.0
 REDIAL_BASE = 0.2
-REDIAL_LIMIT = 10.0
+REDIAL_LIMIT = 3.0
 REPORT_BATCH = 500
 
 
