@@ -50,9 +50,6 @@ class TaskIndex:
         self._definitions: dict[tuple[str, int], int] = {}
         self._spread: dict[tuple[str, str], dict[tuple[str, str], int]] = {}
 
-    def __contains__(self, task: str) -> bool:
-        return task in self._heads
-
     def get(self, task: str) -> TaskHead | None:
         return self._heads.get(task)
 

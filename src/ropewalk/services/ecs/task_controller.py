@@ -24,6 +24,7 @@ from ropewalk.runtime.informer import Change
 from ropewalk.services.ecs import lowering
 from ropewalk.services.ecs.records import Task, TaskHead, definition_key, head_of
 from ropewalk.services.ecs.slice import Ecs
+from ropewalk.services.ecs.task_definitions import reconcile_deletion
 from ropewalk.services.ecs.task_states import STATES, Facts, advance
 from ropewalk.store.protocol import KeyExists, KeyMissing, WrongRevision
 
@@ -204,8 +205,6 @@ class DefinitionReconciler:
     """Finishes the deletion of task definitions once nothing uses them."""
 
     def __init__(self, ecs: Ecs) -> None:
-        from ropewalk.services.ecs.task_definitions import reconcile_deletion
-
         async def reconcile(key: str) -> Result:
             return await reconcile_deletion(ecs, key)
 

@@ -21,7 +21,7 @@ _LATER: Final = {
 }
 
 
-def normalise(given: list[dict[str, Any]], network_mode: str) -> list[Document]:
+def normalise(given: list[dict[str, Any]]) -> list[Document]:
     """Validated volumes as the API returns them."""
     names: set[str] = set()
     volumes: list[Document] = []
