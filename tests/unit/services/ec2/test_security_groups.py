@@ -31,6 +31,22 @@ async def test_a_group_lets_everything_out_and_nothing_in() -> None:
     assert "FromPort" not in made["IpPermissionsEgress"][0]
 
 
+async def test_the_way_out_can_be_closed_and_opened() -> None:
+    world = await World().seeded()
+    web = await a_group(world)
+    out = {"IpProtocol": "-1", "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}
+    inward = await world.fault("RevokeSecurityGroupIngress", GroupId=web, IpPermissions=[out])
+    assert inward.code == "InvalidPermission.NotFound"
+    revoked = await world.run("RevokeSecurityGroupEgress", GroupId=web, IpPermissions=[out])
+    assert [rule["IsEgress"] for rule in revoked["RevokedSecurityGroupRules"]] == [True]
+    assert (await group(world, web))["IpPermissionsEgress"] == []
+    made = await world.run("AuthorizeSecurityGroupEgress", GroupId=web, IpPermissions=[out])
+    name = made["SecurityGroupRules"][0]["SecurityGroupRuleId"]
+    wrong = await world.fault("RevokeSecurityGroupIngress", GroupId=web, SecurityGroupRuleIds=[name])
+    assert wrong.code == "InvalidSecurityGroupRuleId.NotFound"
+    await world.run("RevokeSecurityGroupEgress", GroupId=web, SecurityGroupRuleIds=[name])
+
+
 @pytest.mark.parametrize(
     ("params", "code"),
     [
