@@ -14,6 +14,7 @@ import ipaddress
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Protocol
 
 from ropewalk.aws import sigv4
@@ -217,7 +218,6 @@ _KIND_NAMES = {"root": "Account", "user": "User", "role": "AssumedRole"}
 
 def conditions(caller: Caller, context: Mapping[str, Sequence[str]]) -> dict[str, Sequence[str]]:
     """Every condition key of one request, in lower case: the global ones, then the service's own."""
-    moment = datetime.fromtimestamp(caller.now, UTC)
     keys: dict[str, Sequence[str]] = {
         "aws:principalarn": (caller.role_arn or caller.arn,),
         "aws:principalaccount": (caller.account,),
@@ -225,7 +225,7 @@ def conditions(caller: Caller, context: Mapping[str, Sequence[str]]) -> dict[str
         "aws:principalisawsservice": ("false",),
         "aws:viaawsservice": ("false",),
         "aws:userid": (caller.user_id,),
-        "aws:currenttime": (moment.strftime("%Y-%m-%dT%H:%M:%SZ"),),
+        "aws:currenttime": (_spell(int(caller.now)),),
         "aws:epochtime": (str(int(caller.now)),),
         "aws:securetransport": ("false",),
         "aws:requestedregion": (caller.region,),
@@ -237,8 +237,7 @@ def conditions(caller: Caller, context: Mapping[str, Sequence[str]]) -> dict[str
     if caller.kind == "user":
         keys["aws:username"] = (caller.name,)
     if caller.session is not None:
-        issued = datetime.fromtimestamp(caller.session.issued_at, UTC)
-        keys["aws:tokenissuetime"] = (issued.strftime("%Y-%m-%dT%H:%M:%SZ"),)
+        keys["aws:tokenissuetime"] = (_spell(int(caller.session.issued_at)),)
         keys["aws:multifactorauthpresent"] = ("false",)
         if caller.session.source_identity:
             keys["aws:sourceidentity"] = (caller.session.source_identity,)
@@ -249,6 +248,12 @@ def conditions(caller: Caller, context: Mapping[str, Sequence[str]]) -> dict[str
     return keys
 
 
+@lru_cache(maxsize=256)
+def _spell(moment: int) -> str:
+    return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+@lru_cache(maxsize=1024)
 def _is_address(text: str) -> bool:
     try:
         ipaddress.ip_address(text)

@@ -35,6 +35,7 @@ from ropewalk.services.iam.records import (
     Role,
     User,
 )
+from ropewalk.services.iam.tables import NameTable
 from ropewalk.store.protocol import Store
 
 
@@ -58,12 +59,12 @@ class Iam:
 
     @staticmethod
     def over(store: Store, clock: Clock, entropy: Entropy, account: str) -> Iam:
-        users: Table[User] = Table(store, "/iam/users/", User)
-        groups: Table[Group] = Table(store, "/iam/groups/", Group)
-        roles: Table[Role] = Table(store, "/iam/roles/", Role)
-        policies: Table[ManagedPolicy] = Table(store, "/iam/policies/", ManagedPolicy)
-        keys: Table[AccessKeyRecord] = Table(store, "/iam/access-keys/", AccessKeyRecord)
-        uses: Table[KeyUse] = Table(store, "/iam-use/access-keys/", KeyUse)
+        users: Table[User] = NameTable(store, "/iam/users/", User)
+        groups: Table[Group] = NameTable(store, "/iam/groups/", Group)
+        roles: Table[Role] = NameTable(store, "/iam/roles/", Role)
+        policies: Table[ManagedPolicy] = NameTable(store, "/iam/policies/", ManagedPolicy)
+        keys: Table[AccessKeyRecord] = NameTable(store, "/iam/access-keys/", AccessKeyRecord)
+        uses: Table[KeyUse] = NameTable(store, "/iam-use/access-keys/", KeyUse)
         return Iam(
             account=account,
             clock=clock,
@@ -72,10 +73,10 @@ class Iam:
             groups=groups,
             roles=roles,
             policies=policies,
-            profiles=Table(store, "/iam/instance-profiles/", InstanceProfile),
+            profiles=NameTable(store, "/iam/instance-profiles/", InstanceProfile),
             keys=keys,
             uses=uses,
-            aliases=Table(store, "/iam/aliases/", Alias),
+            aliases=NameTable(store, "/iam/aliases/", Alias),
             directory=IamDirectory(store, users, groups, roles, policies, keys, uses),
         )
 

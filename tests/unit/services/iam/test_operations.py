@@ -319,3 +319,21 @@ async def test_what_is_refused_changes_nothing(iam: Any) -> None:
         await iam("CreateUser", UserName="u")
     iam.asked.refuse.clear()
     assert await iam.refused("GetUser", UserName="u") == "NoSuchEntity"
+
+
+@pytest.mark.parametrize("odd", ["\0", "x" * 2000, "\ud800", "a/b", "é" * 600])
+async def test_odd_names_are_nobodys(iam: Any, odd: str) -> None:
+    """What no key could be is not found; it is never a bug."""
+    arn = f"arn:aws:iam::123456789012:role/{odd}"
+    for operation, params in (
+        ("GetUser", {"UserName": odd}),
+        ("GetRole", {"RoleName": odd}),
+        ("GetGroup", {"GroupName": odd}),
+        ("GetInstanceProfile", {"InstanceProfileName": odd}),
+        ("GetPolicy", {"PolicyArn": f"arn:aws:iam::123456789012:policy/{odd}"}),
+        ("GetAccessKeyLastUsed", {"AccessKeyId": odd}),
+        ("SimulatePrincipalPolicy", {"PolicySourceArn": arn, "ActionNames": ["a:b"]}),
+    ):
+        assert await iam.refused(operation, **params) == "NoSuchEntity"
+    assert not await iam.iam.directory.role_exists(arn)
+    assert await iam.iam.directory.access_key(odd) is None
