@@ -8,6 +8,7 @@ controllers(iam)                           # Runnables
 
 from ropewalk.runtime.controller import Runnable
 from ropewalk.services.iam import (
+    absent,
     access_keys,
     account,
     attachments,
@@ -27,6 +28,7 @@ from ropewalk.services.iam.slice import Iam, operations
 __all__ = ["AdminKey", "Iam", "controllers", "operations", "seed"]
 
 RESOURCES = (
+    absent,
     access_keys,
     account,
     attachments,

@@ -85,7 +85,9 @@ async def update_group(iam: Iam, call: Call, params: Params) -> Params:
     try:
         await iam.groups.create(name.lower(), new)
     except KeyExists as error:
-        raise exists(f"Group with name {name} already exists.") from error
+        there = await iam.groups.get(name.lower())
+        if there is None or there.id != old.id:  # the same: a renaming that a crash cut short, taken up again
+            raise exists(f"Group with name {name} already exists.") from error
     for item in await iam.users.list():
         if old.name.lower() in item.record.groups:
             groups = tuple(name.lower() if key == old.name.lower() else key for key in item.record.groups)

@@ -109,7 +109,9 @@ async def update_user(iam: Iam, call: Call, params: Params) -> Params:
     try:
         await iam.users.create(name.lower(), new)
     except KeyExists as error:
-        raise exists(f"User with name {name} already exists.") from error
+        there = await iam.users.get(name.lower())
+        if there is None or there.id != old.id:  # the same: a renaming that a crash cut short, taken up again
+            raise exists(f"User with name {name} already exists.") from error
     for item in await iam.keys.list():
         if item.record.user == old.name.lower():
             await iam.keys.put(item.key, msgspec.structs.replace(item.record, user=name.lower()))

@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import unquote
 
 import botocore.session
+import msgspec
 import pytest
 
 from ropewalk.base.errors import Fault
@@ -294,6 +295,36 @@ async def test_the_account(iam: Any) -> None:
     assert await iam.refused("DeleteAccountAlias", AccountAlias="rope") == "NoSuchEntity"
     await iam("CreateUser", UserName="u")
     assert (await iam("GetAccountSummary"))["SummaryMap"]["Users"] == 1
+
+
+async def test_a_renaming_cut_short_is_taken_up_again(iam: Any) -> None:
+    """A crash left both names: the same call finishes it, and keys and members follow."""
+    await iam("CreateUser", UserName="old")
+    await iam("CreateGroup", GroupName="old")
+    await iam("AddUserToGroup", UserName="old", GroupName="old")
+    key = (await iam("CreateAccessKey", UserName="old"))["AccessKey"]["AccessKeyId"]
+    for table in (iam.iam.users, iam.iam.groups):
+        await table.create("new", msgspec.structs.replace(await table.get("old"), name="new"))
+    await iam("UpdateGroup", GroupName="old", NewGroupName="new")
+    await iam("UpdateUser", UserName="old", NewUserName="new")
+    assert [u["UserName"] for u in (await iam("GetGroup", GroupName="new"))["Users"]] == ["new"]
+    assert [k["AccessKeyId"] for k in (await iam("ListAccessKeys", UserName="new"))["AccessKeyMetadata"]] == [key]
+    assert await iam.refused("GetUser", UserName="old") == await iam.refused("GetGroup", GroupName="old")
+
+
+async def test_what_nobody_has(iam: Any) -> None:
+    await iam("CreateUser", UserName="u")
+    for operation in (
+        "ListMFADevices",
+        "ListSSHPublicKeys",
+        "ListSigningCertificates",
+        "ListServiceSpecificCredentials",
+    ):
+        assert [] in (await iam(operation, UserName="u")).values()
+        assert await iam.refused(operation, UserName="none") == "NoSuchEntity"
+    assert await iam.refused("GetLoginProfile", UserName="u") == "NoSuchEntity"
+    assert (await iam("ListOpenIDConnectProviders"))["OpenIDConnectProviderList"] == []
+    assert (await iam("ListSAMLProviders"))["SAMLProviderList"] == []
 
 
 async def test_the_authorizer_is_asked_about_the_true_resource(iam: Any) -> None:
