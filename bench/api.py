@@ -31,7 +31,9 @@ _DEFINITION = {
     "networkMode": "awsvpc",
     "cpu": "256",
     "memory": "512",
-    "containerDefinitions": [{"name": "web", "image": "nginx:latest", "portMappings": [{"containerPort": 80}]}],
+    "containerDefinitions": [
+        {"name": "web", "image": "nginx:latest", "cpu": 256, "memory": 512, "portMappings": [{"containerPort": 80}]}
+    ],
 }
 
 
@@ -79,11 +81,12 @@ def prepare(port: int, key: dict[str, str]) -> dict[str, Signed]:
     ecs.create_cluster(clusterName="default")
     ecs.register_task_definition(**_DEFINITION)
     subnet = ec2.describe_subnets()["Subnets"][0]["SubnetId"]
+    group = ec2.describe_security_groups()["SecurityGroups"][0]["GroupId"]
     run_task = {
         "cluster": "default",
         "taskDefinition": "bench",
         "launchType": "FARGATE",
-        "networkConfiguration": {"awsvpcConfiguration": {"subnets": [subnet]}},
+        "networkConfiguration": {"awsvpcConfiguration": {"subnets": [subnet], "securityGroups": [group]}},
     }
     bodies = {
         "DescribeClusters": {"clusters": ["default"]},

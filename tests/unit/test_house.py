@@ -40,6 +40,12 @@ ENTRY_POINTS = {
 }
 """What is started by name; the commands of `cli` are found through the table in `cli.main`."""
 
+AWAITED = {
+    "ropewalk.runtime.election": "one of several control planes leads: the two API servers on etcd",
+    "ropewalk.runtime.events": "what happened to an object, for people: ECS service events, Kubernetes Events",
+}
+"""Parts of the kit that are tested and wait for their first user, and who that will be. Remove a line with its wait."""
+
 
 def modules() -> Iterator[tuple[str, Path]]:
     for path in sorted(SOURCE.rglob("*.py")):
@@ -120,7 +126,7 @@ def test_no_module_is_dead() -> None:
         todo.extend(graph[name])
         if "." in name:
             todo.append(name.rpartition(".")[0])  # importing a module imports its package
-    assert sorted(set(known) - reached) == []
+    assert sorted(set(known) - reached) == sorted(AWAITED)
 
 
 def test_every_module_says_what_it_is() -> None:

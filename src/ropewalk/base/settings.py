@@ -65,6 +65,8 @@ class Settings:
     timings: Timings = field(default_factory=Timings)
     time_scale: float = 1.0
 
+    store: str = ""
+    """"etcd://HOST:PORT/PREFIX", "sqlite:PATH" or "memory:"; "" is an SQLite file in the home."""
     mirror: str = ""
     """"host:port" of a registry that stands in for every other; "" pulls from the real ones."""
     upstream_resolver: str = ""

@@ -101,7 +101,7 @@ def _preserved() -> list[str]:
 
 
 def _settings(
-    port: int, simulated: bool, any_credentials: bool, fargate_limits: str, time_scale: float, vpc_cidr: str
+    port: int, simulated: bool, any_credentials: bool, fargate_limits: str, time_scale: float, vpc_cidr: str, store: str
 ) -> Settings:
     return Settings(
         home=default_home(),
@@ -111,6 +111,7 @@ def _settings(
         fargate_limits=fargate_limits,
         time_scale=time_scale,
         timings=Timings() if time_scale == 1.0 else Timings().scaled(time_scale),
+        store=store,
         default_vpc_cidr=vpc_cidr or (DEFAULT_CIDR if simulated else ""),
     )
 
@@ -141,6 +142,9 @@ def _settings(
 )
 @click.option("--time-scale", type=click.FloatRange(1.0, 1000.0), default=1.0, help="Shorten AWS's waiting periods.")
 @click.option("--vpc-cidr", default="", help="Range of the default VPC; without it 172.31.0.0/16 or the next free one.")
+@click.option(
+    "--store", default="", help="etcd://HOST:PORT/PREFIX, sqlite:PATH or memory: ; without it a file in the home."
+)
 @output_option
 def up(
     detach: bool,
@@ -151,10 +155,11 @@ def up(
     fargate_limits: str,
     time_scale: float,
     vpc_cidr: str,
+    store: str,
     output: str,
 ) -> None:
     """Start Ropewalk, or attach to the one that runs. Ctrl-C only detaches."""
-    settings = _settings(port, simulated, any_credentials, fargate_limits, time_scale, vpc_cidr)
+    settings = _settings(port, simulated, any_credentials, fargate_limits, time_scale, vpc_cidr, store)
     with explained():
         if simulated:
             from ropewalk.daemon.simulated import start_simulated

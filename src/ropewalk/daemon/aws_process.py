@@ -19,14 +19,14 @@ from ropewalk.daemon.installation import publish
 from ropewalk.runtime.controller import Runnable
 from ropewalk.runtime.supervisor import Supervisor
 from ropewalk.services.logs import SqliteJournal
-from ropewalk.store.sqlite import SqliteStore
+from ropewalk.store.opening import open_store
 
 STORE_FILE = "aws.db"
 
 
 async def serve(settings: Settings) -> None:
     clock, entropy = SystemClock(), SystemEntropy()
-    store = await SqliteStore.open(settings.home / STORE_FILE, entropy, clock=clock)
+    store = await open_store(settings.store or f"sqlite:{settings.home / STORE_FILE}", entropy, clock)
     journal = await SqliteJournal.open(settings.home / "logs" / "events.db")
     try:
         plane = await build(settings, store, journal, clock, entropy)

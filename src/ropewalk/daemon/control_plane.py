@@ -73,6 +73,8 @@ class ControlPlane:
             for _, facts in self.ecs.machines.items()
         ]
         waiting_for = [] if any(m["connected"] for m in machines) else ["a machine agent"]
+        if not self.settings.simulated and not self.gateway.hosts:
+            waiting_for.append("the host agent")
         identity = self.store.identity
         return {
             "ready": not waiting_for,

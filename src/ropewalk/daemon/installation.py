@@ -19,6 +19,7 @@ import msgspec
 
 from ropewalk.base.errors import Fault
 from ropewalk.base.settings import SYSTEM_HOME, Settings
+from ropewalk.daemon.processes import DetachedProcess
 
 
 class Beacon(msgspec.Struct, frozen=True):
@@ -86,6 +87,35 @@ def load_settings(home: Path) -> Settings:
             "NotPermitted", f"The installation in {home} belongs to another user. Try: sudo ropewalk …"
         ) from None
     return msgspec.json.decode(data, type=Settings, dec_hook=_decode_path)
+
+
+def earlier(home: Path) -> Settings | None:
+    """What an installation was last started as; None where there never was one."""
+    try:
+        return load_settings(home)
+    except Fault:
+        return None
+
+
+_FIXED_WHILE_RUNNING = ("simulated", "port", "accept_any_credentials", "fargate_limits", "time_scale")
+
+
+def running(wanted: Settings) -> Settings | None:
+    """The settings of what runs in this home; None where nothing does. Raises `Fault` where it runs with others."""
+    before = earlier(wanted.home)
+    if before is None:
+        return None
+    processes = (DetachedProcess(name, before.run, before.logs) for name in ("supervisor", "aws"))
+    if not any(process.record() is not None for process in processes):
+        return None
+    for name in _FIXED_WHILE_RUNNING:
+        mine, asked = getattr(before, name), getattr(wanted, name)
+        if mine != asked:
+            raise Fault(
+                "AlreadyRunning",
+                f"Ropewalk runs here with {name.replace('_', '-')} {mine}, not {asked}. First: ropewalk down",
+            )
+    return before
 
 
 def credentials_file(settings: Settings) -> Path:

@@ -12,7 +12,8 @@ from ropewalk.base.errors import Fault, Retryable
 from ropewalk.base.settings import Settings
 from ropewalk.daemon import admin, ports
 from ropewalk.daemon.control_plane import OWNER, ControlPlane
-from ropewalk.daemon.installation import Beacon, find_beacon, save_settings
+from ropewalk.daemon.host_claim import HostClaim
+from ropewalk.daemon.installation import Beacon, find_beacon, running, save_settings
 from ropewalk.daemon.processes import DetachedProcess
 from ropewalk.model.agent import MachineFacts
 from ropewalk.model.ids import MachineId
@@ -52,7 +53,9 @@ def start_simulated(settings: Settings) -> Beacon:
     """Start the one process, or attach to it; returns once it answers."""
     clock = SystemClock()
     process = DetachedProcess("aws", settings.run, settings.logs)
-    if process.record() is None:
+    if running(settings) is None:
+        if HostClaim(settings.home).holder() == settings.home.resolve():
+            raise Fault("AlreadyRunning", "Real containers of this installation may still run. First: ropewalk down")
         if (holder := ports.owner(settings.port)) is not None:
             raise Fault("PortBusy", f"Port {settings.port} is taken by {holder}. Take another: ropewalk up --port 4599")
         save_settings(settings)

@@ -15,8 +15,9 @@ from ropewalk.base.errors import Fault, Retryable
 from ropewalk.base.settings import DEFAULT_CIDR, Settings
 from ropewalk.daemon import admin, layout, ports
 from ropewalk.daemon.host_check import check
+from ropewalk.daemon.host_claim import HostClaim
 from ropewalk.daemon.images import PAUSE_IMAGE, ImageBuilder
-from ropewalk.daemon.installation import Beacon, find_beacon, load_settings, save_settings
+from ropewalk.daemon.installation import Beacon, earlier, find_beacon, running, save_settings
 from ropewalk.daemon.parts import Parts, default_folder
 from ropewalk.daemon.processes import DetachedProcess
 from ropewalk.daemon.progress import Reporter
@@ -35,19 +36,23 @@ def start(settings: Settings, images: str, reporter: Reporter) -> Beacon:
 async def _start(wanted: Settings, images: str, reporter: Reporter, clock: Clock) -> Beacon:
     reporter.step("Looking at this host")
     _require_host(wanted)
+    claim = HostClaim(wanted.home)
+    claim.check()
     settings = settle(wanted)
     _require_port(settings)
     reporter.step("Parts")
     parts = Parts(default_folder(settings), progress=reporter.detail)
     commands = await asyncio.to_thread(parts.provide)
     builder = ImageBuilder(default_folder(settings) / "images", parts, progress=reporter.detail)
+    save_settings(settings)
+    claim.take()
     if images == "local":
         reporter.step("A local registry with nginx and busybox from Debian's packages")
         registry = layout.registry(settings, commands, clock)
         await registry.start()
         await asyncio.to_thread(builder.push, registry.client())
         settings = dataclasses.replace(settings, mirror=registry.address)
-    save_settings(settings)
+        save_settings(settings)
     reporter.step("containerd")
     containerd = layout.containerd(settings, commands, clock)
     await containerd.start(layout.mirror(settings))
@@ -72,21 +77,9 @@ def settle(wanted: Settings) -> Settings:
 
     An installation that runs refuses other settings by name; one that is down takes them.
     """
-    before: Settings | None
-    try:
-        before = load_settings(wanted.home)
-    except Fault:
-        before = None
-    if before is not None and _running(before):
-        for name in ("simulated", "port", "accept_any_credentials", "fargate_limits", "time_scale"):
-            mine, asked = getattr(before, name), getattr(wanted, name)
-            if mine != asked:
-                raise Fault(
-                    "AlreadyRunning",
-                    f"Ropewalk runs here with {name.replace('_', '-')} {mine}, not {asked}. First: ropewalk down",
-                )
-        return before
-    return dataclasses.replace(wanted, default_vpc_cidr=_vpc_range(wanted, before))
+    if (present := running(wanted)) is not None:
+        return present
+    return dataclasses.replace(wanted, default_vpc_cidr=_vpc_range(wanted, earlier(wanted.home)))
 
 
 def _vpc_range(wanted: Settings, before: Settings | None) -> str:
@@ -97,11 +90,6 @@ def _vpc_range(wanted: Settings, before: Settings | None) -> str:
     if before is not None and before.default_vpc_cidr:
         return before.default_vpc_cidr
     return str(free_range(IPv4Network(DEFAULT_CIDR), facts))
-
-
-def _running(settings: Settings) -> bool:
-    names = ("supervisor", "aws")
-    return any(DetachedProcess(name, settings.run, settings.logs).record() is not None for name in names)
 
 
 def _require_port(settings: Settings) -> None:

@@ -16,6 +16,7 @@ from ropewalk.base.errors import Fault, Retryable
 from ropewalk.base.settings import Settings
 from ropewalk.daemon import admin, layout
 from ropewalk.daemon.containers import end_containers
+from ropewalk.daemon.host_claim import HostClaim
 from ropewalk.daemon.host_process import host_agent
 from ropewalk.daemon.installation import credentials_file
 from ropewalk.daemon.parts import Command, Parts, default_folder
@@ -67,8 +68,12 @@ async def _drain(settings: Settings, reporter: Reporter, clock: Clock) -> None:
 
 async def _take_back(settings: Settings, reporter: Reporter, clock: Clock) -> None:
     """Containers, containerd, network, registry: everything that outlives our processes."""
+    claim = HostClaim(settings.home)
+    if claim.elsewhere() is not None:
+        return  # none of it is ours: `up` starts nothing on a host that another installation has
     commands = _commands(settings)
     if commands is None:
+        claim.release()
         return
     reporter.step("Removing containers, interfaces and routers")
     containerd = layout.containerd(settings, commands, clock)
@@ -82,6 +87,7 @@ async def _take_back(settings: Settings, reporter: Reporter, clock: Clock) -> No
     shutil.rmtree(containerd.layout.state, ignore_errors=True)
     await host_agent(settings, clock, HttpTransport(socket_path=str(settings.agent_socket))).teardown()
     await layout.registry(settings, commands, clock).stop()
+    claim.release()
 
 
 def _commands(settings: Settings) -> dict[str, Command] | None:

@@ -29,7 +29,7 @@ from ropewalk.services.ec2.permissions import (
 )
 from ropewalk.services.ec2.records import GroupRule, SecurityGroup
 from ropewalk.services.ec2.security_groups import existing
-from ropewalk.services.ec2.slice import Ec2, offer, on
+from ropewalk.services.ec2.slice import Ec2, missing, offer, on
 from ropewalk.services.ec2.tagging import specified
 
 MAX_RULES = 60
@@ -302,7 +302,10 @@ async def modify_rules(ec2: Ec2, call: Call, params: Params) -> Params:
 
 async def _redescribe(ec2: Ec2, call: Call, params: Params, *, egress: bool) -> Params:
     group = await existing(ec2, params)
-    by_id = {each["SecurityGroupRuleId"]: each for each in params.get("SecurityGroupRuleDescriptions") or []}
+    described = params.get("SecurityGroupRuleDescriptions") or []
+    if any("SecurityGroupRuleId" not in each for each in described):
+        raise missing("SecurityGroupRuleId")
+    by_id = {each["SecurityGroupRuleId"]: each for each in described}
     permissions = params.get("IpPermissions") or []
     if bool(by_id) == bool(permissions):
         raise combination("Give either ipPermissions or securityGroupRuleDescriptions.")
