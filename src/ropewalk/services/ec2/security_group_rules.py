@@ -14,7 +14,7 @@ import msgspec
 from ropewalk.aws.operations import Call, Params
 from ropewalk.base.errors import Fault
 from ropewalk.services.ec2.describing import Description, tag_list
-from ropewalk.services.ec2.faults import combination, invalid, not_found
+from ropewalk.services.ec2.faults import combination, invalid, missing, not_found
 from ropewalk.services.ec2.holds import Doomed
 from ropewalk.services.ec2.ids import new_id, parse_cidr
 from ropewalk.services.ec2.permissions import (
@@ -29,7 +29,7 @@ from ropewalk.services.ec2.permissions import (
 )
 from ropewalk.services.ec2.records import GroupRule, SecurityGroup
 from ropewalk.services.ec2.security_groups import existing
-from ropewalk.services.ec2.slice import Ec2, missing, offer, on
+from ropewalk.services.ec2.slice import Ec2, offer, on
 from ropewalk.services.ec2.tagging import specified
 
 MAX_RULES = 60
