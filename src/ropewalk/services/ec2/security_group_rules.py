@@ -302,10 +302,10 @@ async def modify_rules(ec2: Ec2, call: Call, params: Params) -> Params:
 
 async def _redescribe(ec2: Ec2, call: Call, params: Params, *, egress: bool) -> Params:
     group = await existing(ec2, params)
-    described = params.get("SecurityGroupRuleDescriptions") or []
-    if any("SecurityGroupRuleId" not in each for each in described):
+    updates = params.get("SecurityGroupRuleDescriptions") or []
+    if any("SecurityGroupRuleId" not in each for each in updates):
         raise missing("SecurityGroupRuleId")
-    by_id = {each["SecurityGroupRuleId"]: each for each in described}
+    by_id = {each["SecurityGroupRuleId"]: each for each in updates}
     permissions = params.get("IpPermissions") or []
     if bool(by_id) == bool(permissions):
         raise combination("Give either ipPermissions or securityGroupRuleDescriptions.")
