@@ -71,6 +71,7 @@ def normalise(params: dict[str, Any], account: str, region: str, limits: str) ->
         container_definitions.normalise(container, mode or "bridge", region, "memory" in definition)
         for container in params["containerDefinitions"]
     ]
+    definition["volumes"] = volumes.normalise(params.get("volumes") or [], mode or "bridge")
     definition["placementConstraints"] = _constraints(params.get("placementConstraints") or [])
     if requires:
         definition["requiresCompatibilities"] = requires

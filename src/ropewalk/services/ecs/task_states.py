@@ -107,11 +107,12 @@ def _claim_failure(task: Task, claim: InterfaceClaim) -> str:
 
 
 def _absorb_status(task: Task, status: WorkloadStatus, now: float) -> Task:
-    containers = tuple(_container(container, status.container(container.name)) for container in task.containers)
+    over = task.status == "DEPROVISIONING"
+    containers = tuple(_container(container, status.container(container.name), over) for container in task.containers)
     task = replace(
         task,
         sequence=status.sequence,
-        connectivity_at=task.connectivity_at or now,
+        connectivity_at=task.connectivity_at or min(now, status.pull_started_at or now),
         pull_started_at=status.pull_started_at or task.pull_started_at,
         pull_stopped_at=status.pull_stopped_at or task.pull_stopped_at,
         execution_stopped_at=status.execution_stopped_at or task.execution_stopped_at,
@@ -139,13 +140,13 @@ def why(status: WorkloadStatus) -> tuple[str, str]:
     return code, reason[:1024]
 
 
-def _container(container: TaskContainer, status: ContainerStatus | None) -> TaskContainer:
+def _container(container: TaskContainer, status: ContainerStatus | None, over: bool) -> TaskContainer:
     if status is None:
         return container
     reason = status.reason or (OUT_OF_MEMORY if status.out_of_memory else "")
     return replace(
         container,
-        status=_CONTAINER_STATES[status.phase],
+        status="STOPPED" if over else _CONTAINER_STATES[status.phase],
         runtime_id=status.runtime_id or container.runtime_id,
         image_digest=status.image_digest or container.image_digest,
         exit_code=status.exit_code,
