@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -189,6 +190,25 @@ async def test_the_disk_remembers(tmp_path: Path) -> None:
     again = await SqliteJournal.open(path)
     assert await messages(again) == ["a"] and await again.position("w", "c") == 5
     await again.close()
+
+
+async def test_what_is_deleted_leaves_the_disk_too(tmp_path: Path) -> None:
+    journal = await SqliteJournal.open(tmp_path / "events.sqlite")
+    for stream in ("a", "b", "c"):
+        await journal.create_stream("g", stream, 0)
+        await journal.append("g", stream, [(i, "m") for i in range(7000)], 1)
+    assert await journal.delete_stream("g", "a")
+    assert len(await messages(journal)) == 10_000
+    await journal.delete_group("g")
+    assert await messages(journal) == []
+
+    def left(connection: sqlite3.Connection) -> int:
+        return int(connection.execute("SELECT count(*) FROM events").fetchone()[0])
+
+    async with asyncio.timeout(20):
+        while await journal._read(left):
+            await asyncio.sleep(0)
+    await journal.close()
 
 
 async def test_memory_gives_way() -> None:

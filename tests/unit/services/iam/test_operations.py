@@ -10,8 +10,11 @@ import botocore.session
 import msgspec
 import pytest
 
+from ropewalk.aws.policy import compile_document
 from ropewalk.base.errors import Fault
 from ropewalk.services.iam import operations
+from ropewalk.services.iam.managed import AWS_MANAGED
+from ropewalk.services.iam.policies import document_size
 
 TRUST = json.dumps(
     {
@@ -157,30 +160,39 @@ async def test_instance_profiles(iam: Any) -> None:
     assert await iam.refused("GetInstanceProfile", InstanceProfileName="p") == "NoSuchEntity"
 
 
-@pytest.mark.parametrize(("kind", "make"), [("User", {}), ("Group", {}), ("Role", {"AssumeRolePolicyDocument": TRUST})])
-async def test_policies_of_each_kind_of_holder(iam: Any, kind: str, make: dict[str, str]) -> None:
+HOLDERS = [
+    ("User", "CreateUser", "DeleteUser", "PutUserPolicy", "GetUserPolicy", "DeleteUserPolicy", "ListUserPolicies",
+     "AttachUserPolicy", "DetachUserPolicy", "ListAttachedUserPolicies"),
+    ("Group", "CreateGroup", "DeleteGroup", "PutGroupPolicy", "GetGroupPolicy", "DeleteGroupPolicy",
+     "ListGroupPolicies", "AttachGroupPolicy", "DetachGroupPolicy", "ListAttachedGroupPolicies"),
+    ("Role", "CreateRole", "DeleteRole", "PutRolePolicy", "GetRolePolicy", "DeleteRolePolicy", "ListRolePolicies",
+     "AttachRolePolicy", "DetachRolePolicy", "ListAttachedRolePolicies"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("names", HOLDERS, ids=lambda names: names[0])
+async def test_policies_of_each_kind_of_holder(iam: Any, names: tuple[str, ...]) -> None:
+    kind, create, remove, put, get, delete, list_inline, attach, detach, list_attached = names
     name = {f"{kind}Name": "h"}
-    await iam(f"Create{kind}", **name, **make)
-    await iam(f"Put{kind}Policy", **name, PolicyName="p", PolicyDocument=POLICY)
-    shown = await iam(f"Get{kind}Policy", **name, PolicyName="p")
+    await iam(create, **name, **({"AssumeRolePolicyDocument": TRUST} if kind == "Role" else {}))
+    await iam(put, **name, PolicyName="p", PolicyDocument=POLICY)
+    shown = await iam(get, **name, PolicyName="p")
     assert unquote(shown["PolicyDocument"]) == POLICY
-    assert (await iam(f"List{kind}Policies", **name))["PolicyNames"] == ["p"]
-    bad = await iam.refused(f"Put{kind}Policy", **name, PolicyName="p", PolicyDocument="{}")
-    assert bad == "MalformedPolicyDocument"
+    assert (await iam(list_inline, **name))["PolicyNames"] == ["p"]
+    assert await iam.refused(put, **name, PolicyName="p", PolicyDocument="{}") == "MalformedPolicyDocument"
     big = POLICY.replace("ecs:ListClusters", "ecs:" + "x" * 10300)
-    assert await iam.refused(f"Put{kind}Policy", **name, PolicyName="q", PolicyDocument=big) == "LimitExceeded"
-    assert await iam.refused(f"Get{kind}Policy", **name, PolicyName="q") == "NoSuchEntity"
-    await iam(f"Attach{kind}Policy", **name, PolicyArn=READ_ONLY)
-    await iam(f"Attach{kind}Policy", **name, PolicyArn=READ_ONLY)
-    attached = (await iam(f"ListAttached{kind}Policies", **name))["AttachedPolicies"]
+    assert await iam.refused(put, **name, PolicyName="q", PolicyDocument=big) == "LimitExceeded"
+    assert await iam.refused(get, **name, PolicyName="q") == "NoSuchEntity"
+    await iam(attach, **name, PolicyArn=READ_ONLY)
+    await iam(attach, **name, PolicyArn=READ_ONLY)
+    attached = (await iam(list_attached, **name))["AttachedPolicies"]
     assert attached == [{"PolicyName": "ReadOnlyAccess", "PolicyArn": READ_ONLY}]
-    none = await iam.refused(f"Attach{kind}Policy", **name, PolicyArn="arn:aws:iam::aws:policy/None")
-    assert none == "NoSuchEntity"
-    assert await iam.refused(f"Delete{kind}", **name) == "DeleteConflict"
-    await iam(f"Detach{kind}Policy", **name, PolicyArn=READ_ONLY)
-    assert await iam.refused(f"Detach{kind}Policy", **name, PolicyArn=READ_ONLY) == "NoSuchEntity"
-    await iam(f"Delete{kind}Policy", **name, PolicyName="p")
-    await iam(f"Delete{kind}", **name)
+    assert await iam.refused(attach, **name, PolicyArn="arn:aws:iam::aws:policy/None") == "NoSuchEntity"
+    assert await iam.refused(remove, **name) == "DeleteConflict"
+    await iam(detach, **name, PolicyArn=READ_ONLY)
+    assert await iam.refused(detach, **name, PolicyArn=READ_ONLY) == "NoSuchEntity"
+    await iam(delete, **name, PolicyName="p")
+    await iam(remove, **name)
 
 
 async def test_managed_policies_and_their_versions(iam: Any) -> None:
@@ -217,6 +229,13 @@ async def test_managed_policies_and_their_versions(iam: Any) -> None:
     assert len((await iam("ListPolicies", Scope="AWS", MaxItems=1000))["Policies"]) > 20
 
 
+def test_awss_own_policies_are_well_formed() -> None:
+    for policy in AWS_MANAGED.values():
+        compile_document(policy.document)
+        assert document_size(policy.document) <= 6144
+    assert len({policy.id for policy in AWS_MANAGED.values()}) == len(AWS_MANAGED)
+
+
 async def test_boundaries(iam: Any) -> None:
     await iam("CreateUser", UserName="u", PermissionsBoundary=READ_ONLY)
     shown = (await iam("GetUser", UserName="u"))["User"]["PermissionsBoundary"]
@@ -239,18 +258,18 @@ async def test_tags(iam: Any) -> None:
     await iam("CreateRole", RoleName="r", AssumeRolePolicyDocument=TRUST)
     await iam("CreateInstanceProfile", InstanceProfileName="p")
     arn = (await iam("CreatePolicy", PolicyName="P", PolicyDocument=POLICY))["Policy"]["Arn"]
-    for kind, name in (
-        ("User", {"UserName": "u"}),
-        ("Role", {"RoleName": "r"}),
-        ("InstanceProfile", {"InstanceProfileName": "p"}),
-        ("Policy", {"PolicyArn": arn}),
+    for tag, untag, listing, name in (
+        ("TagUser", "UntagUser", "ListUserTags", {"UserName": "u"}),
+        ("TagRole", "UntagRole", "ListRoleTags", {"RoleName": "r"}),
+        ("TagInstanceProfile", "UntagInstanceProfile", "ListInstanceProfileTags", {"InstanceProfileName": "p"}),
+        ("TagPolicy", "UntagPolicy", "ListPolicyTags", {"PolicyArn": arn}),
     ):
-        await iam(f"Tag{kind}", **name, Tags=[{"Key": "Team", "Value": "a"}, {"Key": "b", "Value": ""}])
-        await iam(f"Tag{kind}", **name, Tags=[{"Key": "team", "Value": "z"}])
-        listed = (await iam(f"List{kind}Tags", **name))["Tags"]
+        await iam(tag, **name, Tags=[{"Key": "Team", "Value": "a"}, {"Key": "b", "Value": ""}])
+        await iam(tag, **name, Tags=[{"Key": "team", "Value": "z"}])
+        listed = (await iam(listing, **name))["Tags"]
         assert sorted((t["Key"], t["Value"]) for t in listed) == [("b", ""), ("team", "z")]
-        await iam(f"Untag{kind}", **name, TagKeys=["TEAM"])
-        assert [t["Key"] for t in (await iam(f"List{kind}Tags", **name))["Tags"]] == ["b"]
+        await iam(untag, **name, TagKeys=["TEAM"])
+        assert [t["Key"] for t in (await iam(listing, **name))["Tags"]] == ["b"]
     twice = [{"Key": "x", "Value": "1"}, {"Key": "X", "Value": "2"}]
     assert await iam.refused("TagUser", UserName="u", Tags=twice) == "InvalidInput"
     many = [{"Key": f"k{i}", "Value": ""} for i in range(51)]
