@@ -66,12 +66,11 @@ def normalise(params: dict[str, Any], account: str, region: str, limits: str) ->
         definition["cpu"] = str(parse_cpu(params["cpu"]))
     if params.get("memory"):
         definition["memory"] = str(parse_memory(params["memory"]))
-    definition["volumes"] = volumes.normalise(params.get("volumes") or [])
     definition["containerDefinitions"] = [
         container_definitions.normalise(container, mode or "bridge", region, "memory" in definition)
         for container in params["containerDefinitions"]
     ]
-    definition["volumes"] = volumes.normalise(params.get("volumes") or [], mode or "bridge")
+    definition["volumes"] = volumes.normalise(params.get("volumes") or [])
     definition["placementConstraints"] = _constraints(params.get("placementConstraints") or [])
     if requires:
         definition["requiresCompatibilities"] = requires
