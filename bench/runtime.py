@@ -1,7 +1,7 @@
 """How long containers take, side by side in one run: `ctr run -d` of nginx, and a bare CRI pod through our runtime.
 
-Run as root: `python bench/runtime.py [ROUNDS]`. Prints medians in milliseconds and pods a second at eight at a time.
-It uses a home of its own under /tmp and cleans it up; parts come from `ROPEWALK_PARTS` or are unpacked there.
+Needs root. It uses a home of its own under the temporary folder and leaves nothing behind; parts come from
+`ROPEWALK_PARTS`, else from the default home.
 """
 
 from __future__ import annotations
@@ -9,11 +9,11 @@ from __future__ import annotations
 import asyncio
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
 
+from bench.rows import Row
 from ropewalk.base.clock import SystemClock
 from ropewalk.base.entropy import SystemEntropy
 from ropewalk.base.settings import Settings
@@ -29,6 +29,8 @@ from ropewalk.node.runtime import ContainerSetup, ImageInfo
 
 IMAGE = "docker.io/library/nginx:latest"
 AT_ONCE = 8
+ROUNDS = 15
+title = "containers: one at a time and eight at once"
 
 
 def workload(uid: str) -> Workload:
@@ -61,7 +63,9 @@ def ctr(parts: Parts, layout: Layout, *arguments: str) -> None:
     subprocess.run(argv, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
-async def measure(runtime: CriRuntime, parts: Parts, layout: Layout, registry: str, rounds: int, logs: str) -> None:
+async def measure(
+    runtime: CriRuntime, parts: Parts, layout: Layout, registry: str, rounds: int, logs: str
+) -> list[Row]:
     image = await runtime.pull(IMAGE, None)
     reference = f"{registry}/library/nginx:latest"
     await asyncio.to_thread(ctr, parts, layout, "images", "pull", "--plain-http", reference)
@@ -77,19 +81,20 @@ async def measure(runtime: CriRuntime, parts: Parts, layout: Layout, registry: s
         made = await pod(runtime, image, f"one-{number}", logs)
         times["CRI pod"].append((time.perf_counter() - begun) * 1000)
         await runtime.remove_sandbox(made)
-    for what, series in times.items():
-        print(f"{what:12} median {statistics.median(series):6.1f} ms  best {min(series):6.1f} ms")
-    print(f"ratio        {statistics.median(times['CRI pod']) / statistics.median(times['ctr run -d']):.2f}")
     begun = time.perf_counter()
     sandboxes = await asyncio.gather(*(pod(runtime, image, f"many-{n}", logs) for n in range(AT_ONCE)))
-    print(f"CRI pods, {AT_ONCE} at once: {AT_ONCE / (time.perf_counter() - begun):.1f} a second")
+    rate = AT_ONCE / (time.perf_counter() - begun)
     await asyncio.gather(*(runtime.remove_sandbox(sandbox) for sandbox in sandboxes))
+    ctr_time, pod_time = (statistics.median(series) for series in times.values())
+    return [
+        Row("nginx running, one at a time", f"{pod_time:.0f} ms", f"ctr run -d {ctr_time:.0f} ms", pod_time / ctr_time),
+        Row(f"bare CRI pods, {AT_ONCE} at once", f"{rate:.1f}/s"),
+    ]
 
 
-async def main(rounds: int, home: Path) -> None:
+async def measure_in(home: Path, rounds: int) -> list[Row]:
     clock, entropy = SystemClock(), SystemEntropy()
-    settings = Settings(home=home)
-    folder = default_folder(settings)
+    folder = default_folder(Settings())
     parts = Parts(folder)
     commands = parts.provide()
     images = ImageBuilder(folder / "images", parts)
@@ -105,7 +110,7 @@ async def main(rounds: int, home: Path) -> None:
         await containerd.import_image(images.archive("pause"), PAUSE_IMAGE)
         runtime = CriRuntime(places, NoNetwork(), clock, entropy)
         try:
-            await measure(runtime, parts, layout, registry.address, rounds, str(home / "logs"))
+            return await measure(runtime, parts, layout, registry.address, rounds, str(home / "logs"))
         finally:
             await runtime.close()
     finally:
@@ -114,6 +119,6 @@ async def main(rounds: int, home: Path) -> None:
         await registry.stop()
 
 
-if __name__ == "__main__":
+def run() -> list[Row]:
     with tempfile.TemporaryDirectory(prefix="ropewalk-bench-") as folder:
-        asyncio.run(main(int(sys.argv[1]) if len(sys.argv) > 1 else 15, Path(folder)))
+        return asyncio.run(measure_in(Path(folder), ROUNDS))

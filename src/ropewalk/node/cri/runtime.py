@@ -53,6 +53,7 @@ log = logger(__name__)
 _OURS = {lowering.MANAGED: "true"}
 _OUTPUT_LIMIT = 65_536
 _CGROUP_PATIENCE = 2.0
+_SETTLING = 5.0
 
 
 T = TypeVar("T")
@@ -109,6 +110,7 @@ class CriRuntime:
         self._cni = CniCalls(places.cni_calls, places.state / "attachments", network, clock)
         self._exits = Exits(self._client, clock, entropy, self._kills, self._is_sandbox)
         self._sandbox_uids: dict[str, WorkloadUid] = {}
+        self._log_folders: dict[str, str] = {}
         self._container_uids: dict[str, WorkloadUid] = {}
         self._reservations: dict[str, int] = {}
         self._unlimited: dict[WorkloadUid, int] = {}
@@ -172,6 +174,7 @@ class CriRuntime:
                 raise CreateFailed(str(getattr(failure, "text", failure))) from failure
             return existing
         self._sandbox_uids[created] = workload.uid
+        self._log_folders[created] = log_folder
         self._unlimited[workload.uid] = workload.resources.cpu_millis
         placed = self._cni.placed(created)
         return Sandbox(
@@ -242,16 +245,19 @@ class CriRuntime:
     async def stop(self, container_id: str, signal: str, timeout: float) -> None:
         try:
             if signal and timeout > 0:
-                await self._signal_and_wait(container_id, signal, timeout)
+                if await self._signal_and_wait(container_id, signal, timeout):
+                    await self._settled(container_id)
+                    return
                 timeout = 0
             if timeout <= 0 and (await self.status(container_id)).state is RunState.RUNNING:
                 self._exits.killed_by_us.add(container_id)
             await self._client.stop_container(container_id, math.ceil(timeout))
-        except CallFailed as failure:
-            if failure.code != "NOT_FOUND":
-                raise RuntimeFailure(failure.text) from failure
+            await self._settled(container_id)
         except NoSuchContainer:
             return
+        except CallFailed as failure:  # it may have ended in the middle, in whatever words containerd says so
+            if failure.code != "NOT_FOUND" and not await self._settled(container_id):
+                raise RuntimeFailure(failure.text) from failure
 
     async def exec_sync(self, container_id: str, command: tuple[str, ...], timeout: float) -> ExecResult:
         try:
@@ -292,6 +298,7 @@ class CriRuntime:
             self._exits.forget(found.id)
             self._container_uids.pop(found.id, None)
         self._sandbox_uids.pop(sandbox_id, None)
+        self._log_folders.pop(sandbox_id, None)
         if uid is not None:
             await self._clean_up(uid)
 
@@ -307,10 +314,9 @@ class CriRuntime:
         return [self._state(status, pids.get(status.id, 0)) for status in statuses if status is not None]
 
     async def status(self, container_id: str) -> ContainerState:
-        status = await self._status(container_id)
+        status, pid = await asyncio.gather(self._status(container_id), self._pid(container_id))
         if status is None:
             raise NoSuchContainer(f"there is no container {container_id}")
-        pid = await self._pid(container_id) if status.state == cri.CONTAINER_RUNNING else 0
         return self._state(status, pid)
 
     def events(self) -> AsyncIterator[RuntimeEvent]:
@@ -333,8 +339,9 @@ class CriRuntime:
         except CallFailed as failure:
             raise NoSuchContainer(failure.text) from failure
 
-    async def _signal_and_wait(self, container: str, signal: str, timeout: float) -> None:
-        number = int(signal) if signal.isdigit() else signals.Signals[signal]
+    async def _signal_and_wait(self, container: str, signal: str, timeout: float) -> bool:
+        """Whether it has exited within the time."""
+        number = states.signal_number(signal)
         if number == signals.SIGKILL:
             self._exits.killed_by_us.add(container)
         waiting = asyncio.ensure_future(self._client.wait(container))
@@ -342,10 +349,23 @@ class CriRuntime:
         try:
             await self._client.kill(container, number)
             await asyncio.wait((waiting, deadline), return_when=asyncio.FIRST_COMPLETED)
+            return waiting.done() and waiting.exception() is None
         finally:
             waiting.cancel()
             deadline.cancel()
             await asyncio.gather(waiting, deadline, return_exceptions=True)
+
+    async def _settled(self, container: str) -> bool:
+        """Wait for CRI to see an end: it may say RUNNING for some tens of milliseconds more. False: it sees none."""
+        until = self._clock.monotonic() + _SETTLING
+        try:
+            while (await self.status(container)).state is RunState.RUNNING:
+                if self._clock.monotonic() > until:
+                    return False
+                await self._clock.sleep(0.005)
+        except NoSuchContainer:
+            return True
+        return True
 
     async def _find_sandbox(self, uid: WorkloadUid, attempt: int) -> Sandbox | None:
         return next((one for one in await self.sandboxes() if (one.uid, one.attempt) == (uid, attempt)), None)
@@ -374,8 +394,14 @@ class CriRuntime:
         return await answered(self._client.pids())
 
     async def _log_folder(self, sandbox: str) -> str:
-        found = await answered(self._client.sandbox_status(sandbox))
-        return found.status.annotations[lowering.LOG_FOLDER]
+        folder = self._log_folders.get(sandbox)
+        if folder is None:
+            try:
+                found = await self._client.sandbox_status(sandbox)
+            except CallFailed as failure:
+                raise CreateFailed(failure.text) from failure
+            folder = self._log_folders[sandbox] = found.status.annotations[lowering.LOG_FOLDER]
+        return folder
 
     def _sandbox(self, item: cri.PodSandbox) -> Sandbox:
         placed = self._cni.placed(item.id)

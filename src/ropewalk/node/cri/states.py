@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from dataclasses import replace
 
 from ropewalk.node.cri import lowering
@@ -19,6 +20,15 @@ _STATES = {
 _UNKNOWN_EXIT = 255
 START_ERROR = "StartError"
 """CRI's reason for a container whose process could not be started."""
+
+
+def signal_number(text: str) -> int:
+    """As Docker and images spell signals: "9", "KILL", "SIGKILL", "SIGRTMIN+3". What is none of these is SIGTERM."""
+    name, _, offset = text.upper().removeprefix("SIG").partition("+")
+    if name.isdigit():
+        return int(name)
+    number = getattr(signal, f"SIG{name}", signal.SIGTERM)
+    return int(number) + (int(offset) if offset.isdigit() else 0)
 
 
 def sandbox(item: cri.PodSandbox, namespace: str) -> Sandbox:

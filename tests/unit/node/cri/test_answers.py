@@ -110,3 +110,11 @@ def test_interface_bytes_are_read_from_the_kernels_table() -> None:
     text = "Inter-| Receive\n face |bytes\n    lo: 1 0 0 0 0 0 0 0 2 0\n  eth0:  55 1 0 0 0 0 0 0 66 1 0\n"
     assert statistics.interface_bytes(text) == (55, 66)
     assert statistics.interface_bytes(text, "eth9") == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [("9", 9), ("SIGKILL", 9), ("quit", 3), ("SIGRTMIN+3", 37), ("SIGTERM", 15), ("SIGNONSENSE", 15), ("", 15)],
+)
+def test_signals_as_images_spell_them(text: str, number: int) -> None:
+    assert states.signal_number(text) == number
