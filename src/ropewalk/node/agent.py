@@ -134,6 +134,10 @@ class MachineAgent:
     def statuses(self) -> list[WorkloadStatus]:
         return [status for runner in self._runners.values() if (status := runner.status()) is not None]
 
+    def status(self, uid: str) -> WorkloadStatus | None:
+        runner = self._runners.get(uid)
+        return None if runner is None else runner.status()
+
     # --- running
 
     async def run(self) -> None:
@@ -196,7 +200,7 @@ class MachineAgent:
             self._failed.set_exception(error)
 
     def _changed(self, runner: Runner) -> None:
-        self.session.changed()
+        self.session.changed(runner.uid)
 
     async def _serve_adopted(self) -> None:
         """Serve documents again in every VPC whose workloads were adopted, then wait for ever."""

@@ -9,6 +9,7 @@ days: nothing here stops or starts a workload.
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator, Callable, Iterable
 from typing import Protocol
 
@@ -77,6 +78,10 @@ class Machine(Protocol):
         """Of every workload the journal holds."""
         ...
 
+    def status(self, uid: str) -> WorkloadStatus | None:
+        """Of one, as the journal holds it."""
+        ...
+
 
 class Session:
     name = "agent-session"
@@ -101,13 +106,15 @@ class Session:
         self._entropy = entropy
         self._session = ""
         self._complete_due = False
-        self._acknowledged: dict[str, int] = {}
+        self._unreported: dict[str, None] = {}
+        """Workloads whose newest status has not been acknowledged; kept so that a report costs what changed."""
         self._dirty = asyncio.Event()
         self._heard = 0.0
         self.connected = False
 
-    def changed(self) -> None:
-        """A status changed: report soon."""
+    def changed(self, uid: str) -> None:
+        """The workload's status changed: report it soon."""
+        self._unreported[uid] = None
         self._dirty.set()
 
     async def run(self) -> None:
@@ -224,21 +231,29 @@ class Session:
 
     async def _report(self) -> bool:
         """Send what is not acknowledged; whether there is more."""
-        complete = self._complete_due
-        every = list(self._agent.statuses())
-        held = {status.uid for status in every}
-        self._acknowledged = {uid: sequence for uid, sequence in self._acknowledged.items() if uid in held}
-        due = [s for s in every if complete or self._acknowledged.get(s.uid, 0) < s.sequence]
-        part = due if complete else due[:REPORT_BATCH]
-        session = self._session
-        receipt = await self._transport.report(Report(self._facts(), session, tuple(part), complete))
+        complete, session = self._complete_due, self._session
+        if complete:
+            taken = list(self._unreported)
+            part = list(self._agent.statuses())
+        else:
+            taken = list(itertools.islice(self._unreported, REPORT_BATCH))
+            part = [status for uid in taken if (status := self._agent.status(uid)) is not None]
+        for uid in taken:  # one that changes while the report is under way is marked anew
+            del self._unreported[uid]
+        more = bool(self._unreported)
+        try:
+            receipt = await self._transport.report(Report(self._facts(), session, tuple(part), complete))
+        except BaseException:
+            self._unreported.update(dict.fromkeys(taken))
+            raise
         if complete and session == self._session:
             self._complete_due = False
-        for uid, sequence in receipt.acknowledged:
-            self._acknowledged[uid] = max(sequence, self._acknowledged.get(uid, 0))
+        acknowledged = dict(receipt.acknowledged)
+        missed = (status.uid for status in part if acknowledged.get(status.uid, -1) < status.sequence)
+        self._unreported.update(dict.fromkeys(missed))
         for uid in receipt.forget:
             await self._agent.forget(uid)
-        return len(part) < len(due)
+        return more
 
     async def _pause(self, seconds: float) -> None:
         """Until something is to be reported, at most so long."""
