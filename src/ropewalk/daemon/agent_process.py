@@ -6,8 +6,9 @@ import os
 from pathlib import Path
 
 from ropewalk import __version__
-from ropewalk.base.clock import SystemClock
+from ropewalk.base.clock import Clock, SystemClock
 from ropewalk.base.entropy import SystemEntropy
+from ropewalk.base.log import logger
 from ropewalk.base.settings import Settings
 from ropewalk.daemon import layout
 from ropewalk.daemon.entry import run
@@ -18,13 +19,17 @@ from ropewalk.network.client import HostClient
 from ropewalk.node.agent import AgentPorts, MachineAgent
 from ropewalk.node.cri.runtime import CriRuntime
 from ropewalk.node.journal import FileJournal
+from ropewalk.node.runtime import RuntimeFailure
 from ropewalk.node.transport import HttpTransport
 from ropewalk.runtime.supervisor import Supervisor
+
+log = logger(__name__)
 
 OWNER = Owner("aws")
 HOST_MACHINE = MachineId("host")
 RESERVED_MEMORY = 512 << 20
 """Left to the host itself and to our own processes."""
+_RETRY = 0.5
 
 
 def memory_of_host() -> int:
@@ -62,11 +67,23 @@ async def serve(settings: Settings) -> None:
     )
     agent = MachineAgent(facts_of_host(), OWNER, ports, root=settings.home / "workloads", cores=os.cpu_count() or 1)
     try:
+        await _open(runtime, clock)
         await Supervisor(clock).run([agent])
     finally:
         await transport.close()
         await runtime.close()
         await journal.close()
+
+
+async def _open(runtime: CriRuntime, clock: Clock) -> None:
+    """Serve CNI again and collect what went meanwhile, as soon as containerd answers."""
+    while True:
+        try:
+            await runtime.open()
+            return
+        except RuntimeFailure as away:
+            log.warning("containerd does not answer yet", reason=away)
+            await clock.sleep(_RETRY)
 
 
 def main() -> None:

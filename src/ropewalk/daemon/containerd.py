@@ -24,7 +24,7 @@ from ropewalk.base.clock import Clock
 from ropewalk.base.errors import Fault
 from ropewalk.daemon.images import PAUSE_IMAGE
 from ropewalk.daemon.parts import Command
-from ropewalk.daemon.processes import DetachedProcess
+from ropewalk.daemon.processes import DetachedProcess, ProcessRecord
 from ropewalk.node.cri import adjust, lowering, plugin
 from ropewalk.node.runtime import RuntimeUnavailable
 
@@ -200,11 +200,14 @@ class Containerd:
     async def start(self, mirror: Mirror | None, deadline: float = 30.0) -> None:
         """Start it, or adopt the one that runs; returns once CRI answers and the sandbox image may be imported."""
         self.write_configuration(mirror)
-        if self.process.record() is None:
-            self.layout.state.mkdir(parents=True, exist_ok=True)
-            command = self._parts["containerd"]
-            self.process.start([*command.argv, "--config", str(self.layout.config)], self._environment())
+        self.launch()
         await self._ready(deadline)
+
+    def launch(self) -> ProcessRecord:
+        """Start it over the configuration that was written last, or answer the one that runs."""
+        self.layout.state.mkdir(parents=True, exist_ok=True)
+        command = self._parts["containerd"]
+        return self.process.start([*command.argv, "--config", str(self.layout.config)], self._environment())
 
     async def import_image(self, archive: Path, reference: str) -> None:
         """Put an archive's image into containerd's store, unless it is there; returns once CRI can use it."""

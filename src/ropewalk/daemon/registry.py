@@ -15,7 +15,7 @@ from ropewalk.base.clock import Clock
 from ropewalk.base.errors import Fault
 from ropewalk.daemon.oci import RegistryClient
 from ropewalk.daemon.parts import Command
-from ropewalk.daemon.processes import DetachedProcess
+from ropewalk.daemon.processes import DetachedProcess, ProcessRecord
 
 _POLL = 0.02
 
@@ -80,21 +80,26 @@ class LocalRegistry:
 
     async def start(self, deadline: float = 15.0) -> None:
         """Start it, or adopt the one that runs; returns once it answers."""
-        if self.process.record() is None:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            port = self.port
-            if not port or not port_is_free(port):
-                port = free_port()
-                (self._folder / "port").write_text(str(port))
-            file = self._folder / "config.yml"
-            file.write_text(configuration(self._folder / "storage", port))
-            self.process.start([*self._command.argv, "serve", str(file)], self._command.merged())
+        self.launch()
         client = self.client()
         until = self._clock.monotonic() + deadline
         while not await asyncio.to_thread(client.answers):
             if self.process.record() is None or self._clock.monotonic() > until:
                 raise Fault("RegistryFailed", f"the registry did not start:\n{self.process.tail(5)}")
             await self._clock.sleep(_POLL)
+
+    def launch(self) -> ProcessRecord:
+        """Start it, or answer the one that runs."""
+        if (running := self.process.record()) is not None:
+            return running
+        self._folder.mkdir(parents=True, exist_ok=True)
+        port = self.port
+        if not port or not port_is_free(port):
+            port = free_port()
+            (self._folder / "port").write_text(str(port))
+        file = self._folder / "config.yml"
+        file.write_text(configuration(self._folder / "storage", port))
+        return self.process.start([*self._command.argv, "serve", str(file)], self._command.merged())
 
     async def stop(self) -> None:
         await asyncio.to_thread(self.process.stop)

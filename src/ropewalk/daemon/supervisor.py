@@ -11,15 +11,18 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from ropewalk.base.clock import Clock, SystemClock
 from ropewalk.base.log import configure, logger
 from ropewalk.base.settings import Settings
+from ropewalk.daemon import layout
 from ropewalk.daemon.installation import load_settings
-from ropewalk.daemon.processes import DetachedProcess, ended, reap
+from ropewalk.daemon.parts import Parts, default_folder
+from ropewalk.daemon.processes import DetachedProcess, ProcessRecord, ended, reap
 
 log = logger(__name__)
 
@@ -33,20 +36,25 @@ _STEADY_AFTER = 30.0
 class Supervised:
     """One line of the plan."""
 
-    process: DetachedProcess
-    command: tuple[str, ...]
-    environment: Mapping[str, str] | None = field(default=None)
+    name: str
+    launch: Callable[[], ProcessRecord]
+    """Starts the process, or answers the one that runs."""
 
 
 def own_process(settings: Settings, name: str, module: str) -> Supervised:
     """One of our own Python processes: it reads its settings from the home it is given."""
     process = DetachedProcess(name, settings.run, settings.logs)
-    return Supervised(process, (sys.executable, "-m", module, str(settings.home)))
+    return Supervised(name, partial(process.start, (sys.executable, "-m", module, str(settings.home))))
 
 
-def plan(settings: Settings) -> tuple[Supervised, ...]:
+def plan(settings: Settings, clock: Clock) -> tuple[Supervised, ...]:
     """What runs, in the order of its start. Each waits for what it needs, so the order is only for speed."""
+    commands = Parts(default_folder(settings)).provide()
+    others = [Supervised("containerd", layout.containerd(settings, commands, clock).launch)]
+    if settings.mirror:
+        others.append(Supervised("registry", layout.registry(settings, commands, clock).launch))
     return (
+        *others,
         own_process(settings, "aws", "ropewalk.daemon.aws_process"),
         own_process(settings, "host-agent", "ropewalk.daemon.host_process"),
         own_process(settings, "machine-agent", "ropewalk.daemon.agent_process"),
@@ -57,13 +65,17 @@ async def keep_alive(item: Supervised, clock: Clock) -> None:
     """Start it, wait for its end, start it again; for ever."""
     delay = _FIRST_DELAY
     while True:
-        record = item.process.start(item.command, item.environment)
         begun = clock.monotonic()
-        await ended(record)
-        reap(record)
-        if clock.monotonic() - begun > _STEADY_AFTER:
-            delay = _FIRST_DELAY
-        log.warning("process ended, starting it again", process=item.process.name, pid=record.pid, after=delay)
+        try:
+            record = item.launch()
+        except OSError as failure:
+            log.error("process does not start", process=item.name, reason=failure, after=delay)
+        else:
+            await ended(record)
+            reap(record)
+            if clock.monotonic() - begun > _STEADY_AFTER:
+                delay = _FIRST_DELAY
+            log.warning("process ended, starting it again", process=item.name, pid=record.pid, after=delay)
         await clock.sleep(delay)
         delay = min(delay * 2, _LONGEST_DELAY)
 
@@ -72,7 +84,7 @@ async def supervise(settings: Settings, clock: Clock) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    watchers = [asyncio.create_task(keep_alive(item, clock)) for item in plan(settings)]
+    watchers = [asyncio.create_task(keep_alive(item, clock)) for item in plan(settings, clock)]
     await stop.wait()
     for watcher in watchers:
         watcher.cancel()
