@@ -98,7 +98,6 @@ class InterfaceClaim(Record, frozen=True):
     """Shown as `requesterId`; requester-managed interfaces cannot be deleted by users."""
     owner_arn: str
     machine: MachineId = MachineId("")
-    public_address: bool = False
     interface: str = ""
     """eni-…, once made."""
     address: str = ""

@@ -118,7 +118,6 @@ class Task(msgspec.Struct, frozen=True, omit_defaults=True):
     execution_role: str = ""
     metadata_token: str = ""
     credentials_token: str = ""
-    public_address: bool = False
     capacity_provider: str = ""
     started_by: str = ""
     overrides: Document = {}

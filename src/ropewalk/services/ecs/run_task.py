@@ -79,7 +79,6 @@ async def _run(ecs: Ecs, call: Call, params: Params, cluster: Cluster, made: dic
             execution_role=shape.execution_role,
             metadata_token=ecs.entropy.token(),
             credentials_token=ecs.entropy.token() if shape.task_role else "",
-            public_address=network.public_address,
             capacity_provider=providers[place],
             started_by=params.get("startedBy") or "",
             overrides=shape.overrides,

@@ -131,7 +131,6 @@ class TaskReconciler:
             requester="ecs",
             owner_arn=ecs.arns.task(task.cluster, task.id),
             machine=MachineId(task.machine),
-            public_address=task.public_address,
         )
         try:
             await ecs.claim_table.create(task.claim_key, claim)

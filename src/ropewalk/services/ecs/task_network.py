@@ -20,7 +20,6 @@ MOST_GROUPS = 5
 class TaskNetwork:
     subnets: tuple[SubnetView, ...]
     groups: tuple[str, ...]
-    public_address: bool
 
 
 async def resolve(reader: NetworkReader, configuration: dict[str, Any] | None, network_mode: str) -> TaskNetwork:
@@ -63,4 +62,9 @@ async def resolve(reader: NetworkReader, configuration: dict[str, Any] | None, n
     assign = given.get("assignPublicIp") or "DISABLED"
     if assign not in ("ENABLED", "DISABLED"):
         raise invalid(f"Invalid assignPublicIp '{assign}'. Must be one of ENABLED, DISABLED.")
-    return TaskNetwork(tuple(subnets), tuple(groups), assign == "ENABLED")
+    if assign == "ENABLED":
+        raise invalid(
+            "assignPublicIp 'ENABLED' is not supported by Ropewalk yet: a task has its private address only, which this "
+            "host reaches directly. Use DISABLED."
+        )
+    return TaskNetwork(tuple(subnets), tuple(groups))

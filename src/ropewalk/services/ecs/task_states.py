@@ -99,10 +99,9 @@ def _absorb(task: Task, facts: Facts) -> Task:
 
 
 def _claim_failure(task: Task, claim: InterfaceClaim) -> str:
-    with_address = "enabled" if task.public_address else "disabled"
     return (
-        "Unexpected EC2 error while attempting to Create Network Interface with public IP assignment "
-        f"{with_address} in subnet '{task.subnet}': {claim.failure}"
+        "Unexpected EC2 error while attempting to Create Network Interface with public IP assignment disabled "
+        f"in subnet '{task.subnet}': {claim.failure}"
     )
 
 

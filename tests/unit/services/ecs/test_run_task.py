@@ -166,10 +166,22 @@ async def test_roles_must_be_passable_and_trust_ecs_tasks() -> None:
 async def test_without_groups_the_vpcs_default_group_is_taken() -> None:
     async with world() as w:
         await w.register()
-        [task] = (await w.run_task(networkConfiguration=network("subnet-a", assignPublicIp="ENABLED")))["tasks"]
+        [task] = (await w.run_task(networkConfiguration=network("subnet-a", assignPublicIp="DISABLED")))["tasks"]
         await w.settle()
         claim = await w.ecs.claim_table.get(f"ecs/{task['taskArn'].rpartition('/')[2]}")
-        assert claim is not None and claim.groups == ("sg-default",) and claim.public_address
+        assert claim is not None and claim.groups == ("sg-default",)
+
+
+async def test_a_public_address_is_refused_by_name() -> None:
+    async with world() as w:
+        await w.register()
+        fault = await w.refusal(
+            "RunTask",
+            taskDefinition="webapp",
+            launchType="FARGATE",
+            networkConfiguration=network("subnet-a", assignPublicIp="ENABLED"),
+        )
+        assert "assignPublicIp 'ENABLED' is not supported" in fault.message
 
 
 async def test_tasks_are_spread_over_the_zones_of_their_subnets() -> None:
