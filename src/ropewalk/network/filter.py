@@ -209,9 +209,7 @@ def _group_part(group: str, way: str, admitted: Elements) -> Ruleset:
             if found:
                 name = f"{stem}-{field}-{suffix}"
                 sets[name] = NamedSet(type_, interval=True, elements=found)
-                # Without this, `th dport` of a fragment or of another protocol would read two bytes of something else.
-                guard = "meta l4proto { tcp, udp } " if suffix == "port" else ""
-                rules.append(f"{guard}{expression} @{name} {verdict}")
+                rules.append(f"{expression} @{name} {verdict}")
     return Ruleset(sets, {f"group-{stem}": Chain(tuple(rules))})
 
 

@@ -90,7 +90,7 @@ class Forwarder:
         """An answer in wire form, under the query's id; None where nobody could be asked or nobody answered."""
         key = (str(query.q.qname).lower(), int(query.q.qtype))
         if (kept := self._cached(key)) is not None:
-            return _under(kept, query.header.id)
+            return _under(kept, query)
         if not self._upstream or self._in_flight >= _MAX_IN_FLIGHT:
             return None
         self._in_flight += 1
@@ -98,13 +98,15 @@ class Forwarder:
             for address, port in self._upstream:
                 with contextlib.suppress(OSError, TimeoutError, asyncio.IncompleteReadError):
                     async with asyncio.timeout(_UPSTREAM_TIMEOUT):
-                        exchange = _ask_stream if stream else _ask_datagram
-                        answer = await exchange(address, port, bytes(query.pack()))
+                        answer = await self._exchange(address, port, bytes(query.pack()), stream)
                     self._keep(key, answer)
                     return answer
         finally:
             self._in_flight -= 1
         return None
+
+    async def _exchange(self, address: str, port: int, query: bytes, stream: bool) -> bytes:
+        return await (_ask_stream if stream else _ask_datagram)(address, port, query)
 
     def _cached(self, key: tuple[str, int]) -> bytes | None:
         kept = self._cache.get(key)
@@ -130,8 +132,10 @@ class Forwarder:
             self._cache.popitem(last=False)
 
 
-def _under(answer: bytes, identifier: int) -> bytes:
-    return struct.pack("!H", identifier) + answer[2:]
+def _under(answer: bytes, query: DNSRecord) -> bytes:
+    """A remembered answer with this query's id and its spelling of the name, which careful askers compare."""
+    asked = bytes(DNSRecord(DNSHeader(id=query.header.id), q=query.q).pack())
+    return asked[:2] + answer[2:12] + asked[12:] + answer[len(asked) :]
 
 
 async def _ask_datagram(address: str, port: int, query: bytes) -> bytes:
@@ -256,7 +260,9 @@ def _fitting(reply: DNSRecord, stream: bool) -> bytes:
     wire = bytes(reply.pack())
     if stream or len(wire) <= _MAX_UDP:
         return wire
-    return bytes(reply.truncate().pack())
+    short = DNSRecord(reply.header, q=reply.q)
+    short.header.set_tc(1)
+    return bytes(short.pack())
 
 
 class _Datagrams(asyncio.DatagramProtocol):
