@@ -88,12 +88,18 @@ class Gateway:
         self._epoch_lock = asyncio.Lock()
         self._over: list[tuple[str, str]] = []
         self._over_news = asyncio.Event()
+        self._fabrics = 0
 
     # --- what others may ask
 
     def connected(self, machine: MachineId) -> bool:
         """Whether the machine's agent holds a session now."""
         return machine in self._sessions
+
+    @property
+    def hosts(self) -> int:
+        """How many host agents follow the fabric now."""
+        return self._fabrics
 
     def last_seen(self, machine: MachineId) -> float | None:
         """Wall time of the agent's last word to this process; None where it has not spoken yet."""
@@ -302,6 +308,7 @@ class Gateway:
 
     async def _fabric_stream(self, changes: AsyncIterator[msgspec.Struct]) -> AsyncIterator[bytes]:
         step: asyncio.Future[msgspec.Struct] | None = None
+        self._fabrics += 1
         try:
             while True:
                 step = step or asyncio.ensure_future(anext(changes))
@@ -320,6 +327,7 @@ class Gateway:
                 step = None
                 yield _line(message)
         finally:
+            self._fabrics -= 1
             if step is not None:
                 step.cancel()
 

@@ -8,6 +8,7 @@ import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from ipaddress import IPv4Network
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ropewalk.base.errors import Fault
-from ropewalk.base.settings import DEFAULT_CIDR, DEFAULT_PORT, Settings, Timings, default_home
+from ropewalk.base.settings import DEFAULT_PORT, Settings, Timings, default_home
 from ropewalk.cli.output import console, document, explained, output_option, say
 from ropewalk.daemon.installation import Beacon, exclusive, load_settings
 
@@ -112,8 +113,21 @@ def _settings(
         time_scale=time_scale,
         timings=Timings() if time_scale == 1.0 else Timings().scaled(time_scale),
         store=store,
-        default_vpc_cidr=vpc_cidr or (DEFAULT_CIDR if simulated else ""),
+        default_vpc_cidr=vpc_cidr,
     )
+
+
+def _range(context: click.Context, parameter: click.Parameter, given: str) -> str:
+    """A default VPC is a /16, as in every AWS account: three subnets of a /20 go into it."""
+    if not given:
+        return ""
+    try:
+        network = IPv4Network(given)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+    if network.prefixlen != 16 or not network.is_private:
+        raise click.BadParameter(f"{network} is not a private /16, such as 10.31.0.0/16.")
+    return str(network)
 
 
 @click.command()
@@ -141,7 +155,12 @@ def _settings(
     help="lecture: at most 4 vCPU and 30 GB a task; aws: 16 vCPU and 120 GB.",
 )
 @click.option("--time-scale", type=click.FloatRange(1.0, 1000.0), default=1.0, help="Shorten AWS's waiting periods.")
-@click.option("--vpc-cidr", default="", help="Range of the default VPC; without it 172.31.0.0/16 or the next free one.")
+@click.option(
+    "--vpc-cidr",
+    default="",
+    callback=_range,
+    help="Range of the default VPC, a /16; without it 172.31.0.0/16 or the next free one.",
+)
 @click.option(
     "--store", default="", help="etcd://HOST:PORT/PREFIX, sqlite:PATH or memory: ; without it a file in the home."
 )

@@ -118,6 +118,19 @@ def running(wanted: Settings) -> Settings | None:
     return before
 
 
+def chosen_range(wanted: Settings, before: Settings | None) -> str:
+    """Range of the default VPC: the earlier one, else the one asked for, else "". Raises `Fault` where they differ."""
+    had = before.default_vpc_cidr if before is not None else ""
+    asked = wanted.default_vpc_cidr
+    if had and asked and had != asked:
+        raise Fault(
+            "RangeFixed",
+            f"The default VPC of this installation has {had}, not {asked}. Make another VPC beside it "
+            "(aws ec2 create-vpc), or begin anew: ropewalk reset",
+        )
+    return had or asked
+
+
 def credentials_file(settings: Settings) -> Path:
     """Where the client's key goes: with the state where that was moved, else in the invoking user's own folder."""
     if settings.home != SYSTEM_HOME:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import sys
 
 from ropewalk import __version__
 from ropewalk.base.clock import Clock, SystemClock
 from ropewalk.base.entropy import Entropy
 from ropewalk.base.errors import Fault, Retryable
-from ropewalk.base.settings import Settings
+from ropewalk.base.settings import DEFAULT_CIDR, Settings
 from ropewalk.daemon import admin, ports
 from ropewalk.daemon.control_plane import OWNER, ControlPlane
 from ropewalk.daemon.host_claim import HostClaim
-from ropewalk.daemon.installation import Beacon, find_beacon, running, save_settings
+from ropewalk.daemon.installation import Beacon, chosen_range, earlier, find_beacon, running, save_settings
 from ropewalk.daemon.processes import DetachedProcess
 from ropewalk.model.agent import MachineFacts
 from ropewalk.model.ids import MachineId
@@ -53,11 +54,13 @@ def start_simulated(settings: Settings) -> Beacon:
     """Start the one process, or attach to it; returns once it answers."""
     clock = SystemClock()
     process = DetachedProcess("aws", settings.run, settings.logs)
+    chosen = chosen_range(settings, earlier(settings.home))
     if running(settings) is None:
         if HostClaim(settings.home).holder() == settings.home.resolve():
             raise Fault("AlreadyRunning", "Real containers of this installation may still run. First: ropewalk down")
         if (holder := ports.owner(settings.port)) is not None:
             raise Fault("PortBusy", f"Port {settings.port} is taken by {holder}. Take another: ropewalk up --port 4599")
+        settings = dataclasses.replace(settings, default_vpc_cidr=chosen or DEFAULT_CIDR)
         save_settings(settings)
         process.start((sys.executable, "-m", "ropewalk.daemon.aws_process", str(settings.home)))
     until = clock.monotonic() + READY_WITHIN

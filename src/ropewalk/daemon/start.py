@@ -17,7 +17,7 @@ from ropewalk.daemon import admin, layout, ports
 from ropewalk.daemon.host_check import check
 from ropewalk.daemon.host_claim import HostClaim
 from ropewalk.daemon.images import PAUSE_IMAGE, ImageBuilder
-from ropewalk.daemon.installation import Beacon, earlier, find_beacon, running, save_settings
+from ropewalk.daemon.installation import Beacon, chosen_range, earlier, find_beacon, running, save_settings
 from ropewalk.daemon.parts import Parts, default_folder
 from ropewalk.daemon.processes import DetachedProcess
 from ropewalk.daemon.progress import Reporter
@@ -77,19 +77,17 @@ def settle(wanted: Settings) -> Settings:
 
     An installation that runs refuses other settings by name; one that is down takes them.
     """
+    before = earlier(wanted.home)
+    chosen = chosen_range(wanted, before)
     if (present := running(wanted)) is not None:
         return present
-    return dataclasses.replace(wanted, default_vpc_cidr=_vpc_range(wanted, earlier(wanted.home)))
-
-
-def _vpc_range(wanted: Settings, before: Settings | None) -> str:
-    facts = read_host_facts()
-    if wanted.default_vpc_cidr:
-        check_ranges([IPv4Network(wanted.default_vpc_cidr)], facts)
-        return wanted.default_vpc_cidr
-    if before is not None and before.default_vpc_cidr:
-        return before.default_vpc_cidr
-    return str(free_range(IPv4Network(DEFAULT_CIDR), facts))
+    if before is None or not before.default_vpc_cidr:
+        facts = read_host_facts()
+        if chosen:
+            check_ranges([IPv4Network(chosen)], facts)
+        else:
+            chosen = str(free_range(IPv4Network(DEFAULT_CIDR), facts))
+    return dataclasses.replace(wanted, default_vpc_cidr=chosen)
 
 
 def _require_port(settings: Settings) -> None:
