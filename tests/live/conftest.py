@@ -22,8 +22,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="module")
 def installation() -> Iterator[Installation]:
-    before = traces()
     made = Installation("--images", "local")
+    before = traces(made.home)
     try:
         made.up()
         made.client("logs").create_log_group(logGroupName="/ecs/webapp")
@@ -31,7 +31,7 @@ def installation() -> Iterator[Installation]:
         made.down()
     finally:
         made.discard()
-    left = traces().news(before)
+    left = traces(made.home).news(before)
     assert left == {}, f"left behind: {left}"
 
 

@@ -40,8 +40,8 @@ ADMIN = Principal(arn=f"arn:aws:iam::{ACCOUNT}:user/tester", account=ACCOUNT, us
 GIB = 1024**3
 
 
-def lecture() -> dict[str, Any]:
-    document: dict[str, Any] = json.loads((FIXTURES / "lecture" / "ecs-task-definition-webapp.json").read_text())
+def lecture(name: str = "ecs-task-definition-webapp.json") -> dict[str, Any]:
+    document: dict[str, Any] = json.loads((FIXTURES / "lecture" / name).read_text())
     return document
 
 

@@ -14,6 +14,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from support.etcd import parts_folder
+
 BIN = Path(sys.executable).parent
 LECTURE = Path(__file__).parent.parent / "fixtures" / "lecture"
 
@@ -46,6 +48,7 @@ class Installation:
     def _base(self) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
         kept["ROPEWALK_HOME"] = str(self.home)
+        kept["ROPEWALK_PARTS"] = str(parts_folder())
         kept["PATH"] = f"{BIN}:{kept.get('PATH', '')}"
         kept["AWS_PAGER"] = ""
         kept["AWS_EC2_METADATA_DISABLED"] = "true"
@@ -158,8 +161,44 @@ class Installation:
         return task
 
     def task(self, arn: str) -> dict[str, Any]:
-        task: dict[str, Any] = self.client("ecs").describe_tasks(tasks=[arn])["tasks"][0]
+        task: dict[str, Any] = self.client("ecs").describe_tasks(tasks=[arn], cluster=cluster_of(arn))["tasks"][0]
         return task
+
+    def register(self, family: str, *containers: dict[str, Any], **extra: Any) -> None:
+        """A definition for Fargate, of the smallest size. Containers are busybox and log to `/tests` by default."""
+        definition = {
+            "requiresCompatibilities": ["FARGATE"],
+            "networkMode": "awsvpc",
+            "cpu": "256",
+            "memory": "512",
+            "executionRoleArn": "ecsTaskExecutionRole",
+            **extra,
+        }
+        base = {"image": "busybox:latest", "logConfiguration": LOGGED}
+        full = [{**base, **container} for container in containers]
+        self.client("ecs").register_task_definition(family=family, containerDefinitions=full, **definition)
+
+    def finish(self, arn: str, seconds: float = 30.0) -> dict[str, Any]:
+        """The task once it has stopped by itself."""
+        task: dict[str, Any] = eventually(
+            lambda: (found := self.task(arn))["lastStatus"] == "STOPPED" and found, "the task stops", seconds
+        )
+        return task
+
+    def lines(self, arn: str, container: str = "main", until: str = "") -> list[str]:
+        """What a container of a registered definition has printed, once there is a line that holds `until`."""
+        logs, stream = self.client("logs"), f"out/{container}/{arn.rpartition('/')[2]}"
+
+        def read() -> list[str]:
+            try:
+                events = logs.get_log_events(logGroupName="/tests", logStreamName=stream, startFromHead=True)["events"]
+            except logs.exceptions.ResourceNotFoundException:
+                return []
+            found = [event["message"] for event in events]
+            return found if any(until in line for line in found) else []
+
+        lines: list[str] = eventually(read, f"{container} logs {until!r}", 15.0)
+        return lines
 
     def wait_task(self, arn: str, state: str, seconds: float = 30.0) -> dict[str, Any]:
         def reached() -> dict[str, Any] | None:
@@ -174,8 +213,26 @@ class Installation:
         return task
 
     def stop_task(self, arn: str) -> dict[str, Any]:
-        self.client("ecs").stop_task(task=arn)
+        self.client("ecs").stop_task(task=arn, cluster=cluster_of(arn))
         return self.wait_task(arn, "STOPPED", 60.0)
+
+
+SLEEP = ["sh", "-c", "trap 'exit 0' TERM; sleep 600 & wait"]
+"""A command that goes on until it is told to stop, and then stops at once."""
+LOGGED = {
+    "logDriver": "awslogs",
+    "options": {
+        "awslogs-group": "/tests",
+        "awslogs-region": "us-east-1",
+        "awslogs-stream-prefix": "out",
+        "awslogs-create-group": "true",
+    },
+}
+
+
+def cluster_of(arn: str) -> str:
+    """The cluster that a task's ARN names."""
+    return arn.split("/")[1]
 
 
 def address_of(task: dict[str, Any]) -> str:

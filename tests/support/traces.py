@@ -6,6 +6,9 @@ import subprocess
 from dataclasses import dataclass, fields
 from pathlib import Path
 
+from ropewalk.daemon.parts import Parts
+from support.etcd import parts_folder
+
 
 def _lines(*command: str) -> frozenset[str]:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -24,9 +27,8 @@ def _settings() -> frozenset[str]:
     return frozenset(found)
 
 
-def _processes() -> frozenset[str]:
-    """Command lines of everything that looks like ours or runs for us."""
-    marks = ("ropewalk", "containerd", "docker-registry", "runc")
+def _processes(home: str) -> frozenset[str]:
+    """Whatever was started with a path of this installation in its command line: our own, containerd, its shims."""
     found = set()
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
@@ -34,10 +36,17 @@ def _processes() -> frozenset[str]:
                 line = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
             except OSError:
                 continue
-            program = line.split(" ", 1)[0]
-            if any(mark in program for mark in marks) or "ropewalk.daemon" in line:
+            if home in line:
                 found.add(f"{entry.name} {line.strip()}")
     return frozenset(found)
+
+
+def _tables() -> frozenset[str]:
+    """nftables of the host itself, line by line."""
+    nft = Parts(parts_folder()).command("nft")
+    command = [*nft.argv, "list", "ruleset"]
+    done = subprocess.run(command, env=nft.merged(), capture_output=True, text=True, check=True)
+    return frozenset(done.stdout.splitlines())
 
 
 @dataclass(frozen=True)
@@ -49,18 +58,24 @@ class Traces:
     cgroups: frozenset[str]
     settings: frozenset[str]
     processes: frozenset[str]
+    tables: frozenset[str]
+    files: frozenset[str]
 
     def news(self, before: Traces) -> dict[str, list[str]]:
-        """What is here and was not before, or the other way round; empty where nothing changed."""
+        """What is here and was not before, or the other way round; empty where nothing changed.
+
+        A control group of ours that is gone is no loss: its name was ours, left by some crash before.
+        """
         found = {}
         for field in fields(self):
-            difference = getattr(self, field.name) ^ getattr(before, field.name)
+            now, then = getattr(self, field.name), getattr(before, field.name)
+            difference = now - then if field.name == "cgroups" else now ^ then
             if difference:
                 found[field.name] = sorted(difference)
         return found
 
 
-def traces() -> Traces:
+def traces(home: Path) -> Traces:
     return Traces(
         namespaces=_lines("ip", "netns", "list"),
         links=frozenset(line.split(":")[1].strip() for line in _lines("ip", "-o", "link", "show")),
@@ -68,5 +83,7 @@ def traces() -> Traces:
         mounts=frozenset(line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()),
         cgroups=_cgroups(),
         settings=_settings(),
-        processes=_processes(),
+        processes=_processes(str(home)),
+        tables=_tables(),
+        files=frozenset(str(path) for path in Path("/run").glob("*ropewalk*")),
     )

@@ -242,6 +242,16 @@ def test_what_ec2_would_run_but_this_platform_cannot_yet_is_refused_by_name(
     assert text in refused.value.message
 
 
+def test_ecs_own_refusal_of_the_lectures_efs_file_comes_before_what_this_platform_lacks() -> None:
+    """The file as printed names no memory anywhere: AWS would refuse it for that, whatever becomes of its volume."""
+    with pytest.raises(Fault) as refused:
+        register(lecture("ecs-task-definition-efs.json"))
+    assert refused.value.message.startswith("Invalid setting for container 'webapp'. At least one of 'memory'")
+    with pytest.raises(Fault) as refused:
+        register(put(lecture("ecs-task-definition-efs.json"), "containerDefinitions.0.memory", 128))
+    assert "'efsVolumeConfiguration' is not supported by Ropewalk yet" in refused.value.message
+
+
 def test_a_bridge_definition_for_ec2_registers_with_dynamic_ports() -> None:
     definition = register(
         {
