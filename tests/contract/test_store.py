@@ -41,7 +41,7 @@ from ropewalk.store.protocol import (
 from ropewalk.store.sqlite import SqliteStore
 from support.etcd import EtcdServer, etcd_server
 
-BACKENDS = ("memory", "sqlite", "etcd")
+BACKENDS = ("memory", "sqlite", "sqlite-inline", "etcd")
 DEADLINE = 20.0
 _numbers = itertools.count()
 
@@ -76,9 +76,9 @@ def backend(request: pytest.FixtureRequest, tmp_path: Path) -> Backend:
     clock = VirtualClock()
     if kind == "memory":
         return Backend(kind, lambda: _closing(_memory(clock)), clock)
-    if kind == "sqlite":
+    if kind.startswith("sqlite"):
         # a fresh file for each store: hypothesis opens many within one test
-        return Backend(kind, lambda: _closing(_sqlite(tmp_path / f"store-{next(_numbers)}.db", clock)), clock)
+        return Backend(kind, lambda: _closing(_sqlite(kind, tmp_path / f"store-{next(_numbers)}.db", clock)), clock)
     server = cast(EtcdServer, request.getfixturevalue("etcd"))
     return Backend(kind, lambda: _closing(_etcd(server)), None)
 
@@ -87,8 +87,8 @@ async def _memory(clock: VirtualClock) -> Store:
     return MemoryStore(SystemEntropy(), clock=clock)
 
 
-async def _sqlite(path: Path, clock: VirtualClock) -> Store:
-    return await SqliteStore.open(path, SystemEntropy(), clock=clock)
+async def _sqlite(kind: str, path: Path, clock: VirtualClock) -> Store:
+    return await SqliteStore.open(path, SystemEntropy(), clock=clock, power_safe=kind == "sqlite")
 
 
 async def _etcd(server: EtcdServer) -> Store:
@@ -607,7 +607,7 @@ def test_any_sequence_of_operations_agrees_with_the_model(kind: str, request: py
     server = cast(EtcdServer, request.getfixturevalue("etcd")) if kind == "etcd" else None
 
     @settings(
-        max_examples={"memory": 100, "sqlite": 30, "etcd": 15}[kind],
+        max_examples={"memory": 100, "sqlite": 30, "sqlite-inline": 30, "etcd": 15}[kind],
         deadline=None,
         suppress_health_check=[HealthCheck.too_slow],
         derandomize=True,
@@ -618,8 +618,8 @@ def test_any_sequence_of_operations_agrees_with_the_model(kind: str, request: py
             with tempfile.TemporaryDirectory() as folder:
                 if server is not None:
                     opening: Awaitable[Store] = _etcd(server)
-                elif kind == "sqlite":
-                    opening = _sqlite(Path(folder) / "store.db", VirtualClock())
+                elif kind.startswith("sqlite"):
+                    opening = _sqlite(kind, Path(folder) / "store.db", VirtualClock())
                 else:
                     opening = _memory(VirtualClock())
                 async with _closing(opening) as store:

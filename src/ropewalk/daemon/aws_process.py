@@ -26,7 +26,9 @@ STORE_FILE = "aws.db"
 
 async def serve(settings: Settings) -> None:
     clock, entropy = SystemClock(), SystemEntropy()
-    store = await open_store(settings.store or f"sqlite:{settings.home / STORE_FILE}", entropy, clock)
+    address = settings.store or f"sqlite:{settings.home / STORE_FILE}"
+    # Fake machines die with this process, so a simulated installation gains nothing by waiting for the disk.
+    store = await open_store(address, entropy, clock, power_safe=not settings.simulated)
     journal = await SqliteJournal.open(settings.home / "logs" / "events.db")
     try:
         plane = await build(settings, store, journal, clock, entropy)

@@ -1,7 +1,7 @@
 """The store in one SQLite file: for one process, which owns it by a lock.
 
 Reads and lists come from memory. A write is decided against what is committed and what is on its way, gets its
-revision, and goes to the writer thread; its answer and its event come after the commit. A refusal that rests on a write
+revision, and goes to the writer; its answer and its event come after the commit. A refusal that rests on a write
 still on its way waits for that write too, so that no answer tells of what a crash could undo.
 """
 
@@ -31,8 +31,9 @@ from ropewalk.store.protocol import (
     StoreError,
 )
 from ropewalk.store.sqlite_file import DatabaseFile, Loaded
+from ropewalk.store.sqlite_inline import InlineWriter
 from ropewalk.store.sqlite_lock import FileLock, Mark, read_mark, write_mark
-from ropewalk.store.sqlite_writer import Forget, Keep, Work, Write, WriterThread
+from ropewalk.store.sqlite_writer import Committer, Forget, Keep, Work, Write, Writer, WriterThread
 
 log = logger(__name__)
 
@@ -42,9 +43,7 @@ Decide = Callable[[Entry | None, Revision], Change]
 class SqliteStore:
     """See `ropewalk.store.protocol.Store`. Made by `open`; leases and history's age are judged on `clock`."""
 
-    def __init__(
-        self, loaded: Loaded, lock: FileLock, writer: WriterThread, clock: Clock, retention: Retention
-    ) -> None:
+    def __init__(self, loaded: Loaded, lock: FileLock, writer: Writer, clock: Clock, retention: Retention) -> None:
         self._identity = loaded.identity
         self._epoch = loaded.identity.epoch
         """The last one given out; `identity` follows once it is durable."""
@@ -62,16 +61,26 @@ class SqliteStore:
 
     @classmethod
     async def open(
-        cls, path: Path, entropy: Entropy, *, clock: Clock | None = None, retention: Retention | None = None
+        cls,
+        path: Path,
+        entropy: Entropy,
+        *,
+        clock: Clock | None = None,
+        retention: Retention | None = None,
+        power_safe: bool = True,
     ) -> SqliteStore:
-        """Open or create. Raises `StoreClosed` where another process owns the file or the disk refuses it."""
+        """Open or create. Raises `StoreClosed` where another process owns the file or the disk refuses it.
+
+        Without `power_safe` what was acknowledged survives the end of the process, not of the machine, and costs
+        a tenth.
+        """
         clock = clock or SystemClock()
         path.parent.mkdir(parents=True, exist_ok=True)
         lock = FileLock(path.with_name(path.name + ".lock"))
         mark_path = path.with_name(path.name + ".mark")
         try:
             database, loaded = await asyncio.get_running_loop().run_in_executor(
-                None, _load, path, mark_path, entropy.hex(32)
+                None, _load, path, mark_path, entropy.hex(32), power_safe
             )
         except (sqlite3.Error, OSError) as error:
             lock.release()
@@ -79,7 +88,8 @@ class SqliteStore:
         except BaseException:
             lock.release()
             raise
-        writer = WriterThread(database, mark_path, loaded.identity, clock)
+        committer = Committer(database, mark_path, loaded.identity, clock)
+        writer = WriterThread(committer) if power_safe else InlineWriter(committer)
         return cls(loaded, lock, writer, clock, retention or Retention())
 
     @property
@@ -232,9 +242,9 @@ class SqliteStore:
                 work.waiter.exception()  # who was cancelled meanwhile does not come to fetch it
 
 
-def _load(path: Path, mark_path: Path, fresh_id: str) -> tuple[DatabaseFile, Loaded]:
+def _load(path: Path, mark_path: Path, fresh_id: str, power_safe: bool) -> tuple[DatabaseFile, Loaded]:
     """Open the file and see whether it is the one that was here before; blocking."""
-    database = DatabaseFile(path)
+    database = DatabaseFile(path, power_safe=power_safe)
     try:
         loaded = database.load(fresh_id)
         identity = loaded.identity
@@ -247,7 +257,7 @@ def _load(path: Path, mark_path: Path, fresh_id: str) -> tuple[DatabaseFile, Loa
             identity = Identity(identity.store_id, max(identity.epoch, mark.epoch) + 1)
             with database.transaction():
                 database.set_epoch(identity.epoch)
-        write_mark(mark_path, Mark(identity.store_id, identity.epoch, revision))
+        write_mark(mark_path, Mark(identity.store_id, identity.epoch, revision), durable=power_safe)
     except BaseException:
         database.close()
         raise

@@ -27,6 +27,8 @@ CREATE TABLE meta (name TEXT PRIMARY KEY, value NOT NULL) WITHOUT ROWID;
 
 _CHECKPOINT_PAGES = 2_000
 """Pages of 4 KiB in the write-ahead log before a commit moves them into the file (PASSIVE, by the writer itself)."""
+_CHECKPOINT_PAGES_INLINE = 500
+"""Where a commit, and so a checkpoint, runs on the event loop: two milliseconds of copying at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +46,15 @@ class Loaded:
 class DatabaseFile:
     """One open database. Raises sqlite3.Error and OSError as they come."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, power_safe: bool = True) -> None:
+        """`power_safe` says whether a commit waits for the disk: without it a power cut may cost the whole file."""
+        self.power_safe = power_safe
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))  # SQLite's own files follow its mode
         self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=32)
         run = self._connection.execute
         run("PRAGMA journal_mode=WAL")
-        run("PRAGMA synchronous=FULL")
-        run(f"PRAGMA wal_autocheckpoint={_CHECKPOINT_PAGES}")
+        run(f"PRAGMA synchronous={'FULL' if power_safe else 'OFF'}")
+        run(f"PRAGMA wal_autocheckpoint={_CHECKPOINT_PAGES if power_safe else _CHECKPOINT_PAGES_INLINE}")
         run("PRAGMA journal_size_limit=16777216")
         run("PRAGMA cache_size=-8192")
 

@@ -57,13 +57,14 @@ def read_mark(path: Path) -> Mark | None:
         return None
 
 
-def write_mark(path: Path, mark: Mark) -> None:
-    """Replace the mark atomically. Raises OSError."""
+def write_mark(path: Path, mark: Mark, *, durable: bool = True) -> None:
+    """Replace the mark atomically; `durable` says whether before a power cut too. Raises OSError."""
     fresh = path.with_name(path.name + ".new")
     descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     try:
         os.write(descriptor, msgspec.json.encode(mark))
-        os.fdatasync(descriptor)
+        if durable:
+            os.fdatasync(descriptor)
     finally:
         os.close(descriptor)
     try:

@@ -15,6 +15,7 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from ropewalk.base.clock import Clock
 from ropewalk.base.log import logger
@@ -27,7 +28,7 @@ from ropewalk.store.sqlite_lock import Mark, write_mark
 log = logger(__name__)
 
 _GROUP = 1024
-_MARK_EVERY = 1.0
+MARK_EVERY = 1.0
 """Seconds the mark may lag behind the database."""
 
 
@@ -60,70 +61,29 @@ Report = Callable[[Sequence[Work], Exception | None], None]
 """Called on the loop after each group: its work, and why it failed if it did."""
 
 
-class WriterThread:
-    """Owns the database from `start` to the end of `close`."""
+class Committer:
+    """Commits groups to the database, and keeps the mark beside it. Everything blocks; one thread at a time."""
 
     def __init__(self, database: DatabaseFile, mark_path: Path, identity: Identity, clock: Clock) -> None:
         self._database = database
         self._mark_path = mark_path
         self._identity = identity
         self._clock = clock
-        self._queue: queue.SimpleQueue[Work | None] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._run, name="ropewalk store", daemon=True)
         self._revision = 0
         self._marked = 0
         self._marked_at = 0.0
 
-    def start(self, loop: asyncio.AbstractEventLoop, report: Report, revision: int) -> None:
-        self._loop = loop
-        self._report = report
+    def begin(self, revision: int) -> None:
         self._revision = self._marked = revision
         self._marked_at = self._clock.monotonic()
-        self._thread.start()
 
-    def put(self, work: Work) -> None:
-        self._queue.put(work)
+    @property
+    def lags(self) -> bool:
+        """Whether the mark is behind what is committed."""
+        return self._marked != self._revision
 
-    async def close(self) -> None:
-        """Commit what waits, then let the file go."""
-        self._queue.put(None)
-        await asyncio.get_running_loop().run_in_executor(None, self._thread.join)
-
-    def _run(self) -> None:
-        failure: Exception | None = None
-        try:
-            closing = False
-            while not closing:
-                group, closing = self._gather()
-                if not group:
-                    continue
-                if failure is None:
-                    failure = self._commit(group)
-                try:
-                    self._loop.call_soon_threadsafe(self._report, group, failure)
-                except RuntimeError:
-                    return  # the loop is gone, and with it all who could be answered
-            self._mark()
-        finally:
-            self._database.close()
-
-    def _gather(self) -> tuple[list[Work], bool]:
-        """All that waits, at most one group of it; whether the end was among it."""
-        group: list[Work] = []
-        try:
-            item = self._queue.get(timeout=None if self._marked == self._revision else _MARK_EVERY)
-            while item is not None:
-                group.append(item)
-                if len(group) >= _GROUP:
-                    return group, False
-                item = self._queue.get_nowait()
-        except queue.Empty:
-            if not group:
-                self._mark()
-            return group, False
-        return group, True
-
-    def _commit(self, group: Sequence[Work]) -> Exception | None:
+    def commit(self, group: Sequence[Work]) -> Exception | None:
+        """All of the group, or nothing and why."""
         changes: list[Change] = []
         epoch = 0
         try:
@@ -147,15 +107,87 @@ class WriterThread:
             self._revision = changes[-1].revision
         if epoch:
             self._identity = Identity(self._identity.store_id, epoch)
-            self._mark()
-        elif self._clock.monotonic() - self._marked_at >= _MARK_EVERY:
-            self._mark()
+            self.mark()
+        elif self._clock.monotonic() - self._marked_at >= MARK_EVERY:
+            self.mark()
         return None
 
-    def _mark(self) -> None:
+    def mark(self) -> None:
         self._marked_at = self._clock.monotonic()
         self._marked = self._revision
+        mark = Mark(self._identity.store_id, self._identity.epoch, self._revision)
         try:
-            write_mark(self._mark_path, Mark(self._identity.store_id, self._identity.epoch, self._revision))
+            write_mark(self._mark_path, mark, durable=self._database.power_safe)
         except OSError as error:
             log.warning("the store's mark was not written", path=os.fspath(self._mark_path), error=error)
+
+    def close(self) -> None:
+        self._database.close()
+
+
+class Writer(Protocol):
+    """What the store hands its work to."""
+
+    def start(self, loop: asyncio.AbstractEventLoop, report: Report, revision: int) -> None: ...
+
+    def put(self, work: Work) -> None: ...
+
+    async def close(self) -> None:
+        """Commit what waits, then let the file go."""
+        ...
+
+
+class WriterThread:
+    """Owns the database from `start` to the end of `close`. A `Writer`."""
+
+    def __init__(self, committer: Committer) -> None:
+        self._committer = committer
+        self._queue: queue.SimpleQueue[Work | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="ropewalk store", daemon=True)
+
+    def start(self, loop: asyncio.AbstractEventLoop, report: Report, revision: int) -> None:
+        self._loop = loop
+        self._report = report
+        self._committer.begin(revision)
+        self._thread.start()
+
+    def put(self, work: Work) -> None:
+        self._queue.put(work)
+
+    async def close(self) -> None:
+        self._queue.put(None)
+        await asyncio.get_running_loop().run_in_executor(None, self._thread.join)
+
+    def _run(self) -> None:
+        failure: Exception | None = None
+        try:
+            closing = False
+            while not closing:
+                group, closing = self._gather()
+                if not group:
+                    continue
+                if failure is None:
+                    failure = self._committer.commit(group)
+                try:
+                    self._loop.call_soon_threadsafe(self._report, group, failure)
+                except RuntimeError:
+                    return  # the loop is gone, and with it all who could be answered
+            self._committer.mark()
+        finally:
+            self._committer.close()
+
+    def _gather(self) -> tuple[list[Work], bool]:
+        """All that waits, at most one group of it; whether the end was among it."""
+        group: list[Work] = []
+        try:
+            item = self._queue.get(timeout=MARK_EVERY if self._committer.lags else None)
+            while item is not None:
+                group.append(item)
+                if len(group) >= _GROUP:
+                    return group, False
+                item = self._queue.get_nowait()
+        except queue.Empty:
+            if not group:
+                self._committer.mark()
+            return group, False
+        return group, True

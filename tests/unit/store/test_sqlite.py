@@ -343,7 +343,9 @@ from ropewalk.store.keyspace import Retention
 from ropewalk.store.sqlite import SqliteStore
 
 async def main():
-    store = await SqliteStore.open(Path(sys.argv[1]), SystemEntropy(), retention=Retention(events=300, slack=50))
+    power_safe = sys.argv[2] == "True"
+    retention = Retention(events=300, slack=50)
+    store = await SqliteStore.open(Path(sys.argv[1]), SystemEntropy(), retention=retention, power_safe=power_safe)
     async def write(name):
         entry = await store.get(name)
         revision = await store.create(name, b"0") if entry is None else entry.revision
@@ -356,10 +358,10 @@ asyncio.run(main())
 """
 
 
-def killed_after(lines: int, path: Path, acknowledged: dict[str, int]) -> None:
+def killed_after(lines: int, path: Path, power_safe: bool, acknowledged: dict[str, int]) -> None:
     """Run the writer, SIGKILL it after so many acknowledgements, and note all that it printed."""
     environment = {**os.environ, "PYTHONPATH": SOURCE}
-    arguments = [sys.executable, "-c", WRITER, str(path)]
+    arguments = [sys.executable, "-c", WRITER, str(path), str(power_safe)]
     with subprocess.Popen(arguments, stdout=subprocess.PIPE, env=environment, text=True) as process:
         assert process.stdout is not None
         for _ in range(lines):
@@ -370,10 +372,11 @@ def killed_after(lines: int, path: Path, acknowledged: dict[str, int]) -> None:
                 _note(line, acknowledged)
 
 
-async def test_kill_keeps_every_acknowledged_write(path: Path) -> None:
+@pytest.mark.parametrize("power_safe", [True, False])
+async def test_kill_keeps_every_acknowledged_write(path: Path, power_safe: bool) -> None:
     acknowledged: dict[str, int] = {}
     for lines in (50, 400, 1_500):
-        killed_after(lines, path, acknowledged)
+        killed_after(lines, path, power_safe, acknowledged)
         store = await SqliteStore.open(path, ENTROPY)
         assert store.identity.epoch == 1
         found = {entry.key: int(entry.value) for entry in await entries(store)}
