@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -37,7 +38,7 @@ def test_a_forgotten_vpc_serves_nothing(tmp_path: Path) -> None:
 
 
 @given(cut=st.integers(1, 200))
-def test_a_torn_last_line_costs_only_itself(tmp_path_factory, cut: int) -> None:  # type: ignore[no-untyped-def]
+def test_a_torn_last_line_costs_only_itself(tmp_path_factory: pytest.TempPathFactory, cut: int) -> None:
     folder = tmp_path_factory.mktemp("journal")
     journal = Journal(folder)
     journal.append(held(1))
