@@ -10,8 +10,10 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import shutil
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +89,17 @@ def log_group(environment: dict[str, str]) -> None:
         run(["aws", "logs", "create-log-group", "--log-group-name", "/ecs/webapp"], environment)
 
 
+def fetch(environment: dict[str, str], url: str) -> str:
+    """The page behind the address: by curl, or by Python on a machine without it."""
+    if shutil.which("curl") is None:
+        console.print(f"[bold cyan]$[/] curl {url}   (no curl here: fetched by Python)")
+        with urllib.request.urlopen(url, timeout=10) as answer:
+            body: bytes = answer.read()
+        return body.decode()
+    options = ["--silent", "--show-error", "--fail", "--max-time", "10", "--retry", "5", "--retry-connrefused"]
+    return run(["curl", *options, url], environment)
+
+
 def main() -> None:
     environment = start()
     console.rule("The lecture's task definition, on Fargate")
@@ -104,10 +117,7 @@ def main() -> None:
     task = aws(environment, "ecs", "describe-tasks", "--tasks", arn)["tasks"][0]
     details = {item["name"]: item["value"] for item in task["attachments"][0]["details"]}
     url = f"http://{details['privateIPv4Address']}/"
-    page = run(
-        ["curl", "--silent", "--show-error", "--fail", "--max-time", "10", "--retry", "5", "--retry-connrefused", url],
-        environment,
-    )
+    page = fetch(environment, url)
     if "Welcome to nginx" not in page:
         console.print(f"{url} answered, but not with nginx's page:\n{page}", style="red", markup=False)
         raise SystemExit(1)
