@@ -65,11 +65,6 @@ def _namespaces() -> Finding:
     )
 
 
-def _program(name: str, package: str) -> Finding:
-    path = shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
-    return Finding(name, path is not None, path or "no", "" if path else f"sudo apt-get install {package}")
-
-
 def _isolation() -> Finding:
     path = shutil.which("runsc")
     return Finding(
@@ -80,7 +75,7 @@ def _isolation() -> Finding:
 
 def check(settings: Settings) -> list[Finding]:
     """Everything, in the order in which a user would mend it."""
-    findings = [_root(), _kernel(), _cgroups(), _namespaces(), _file_system("overlay"), _program("ip", "iproute2")]
+    findings = [_root(), _kernel(), _cgroups(), _namespaces(), _file_system("overlay")]
     findings.extend(
         Finding(
             part.name,
