@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ropewalk.base.settings import Settings
-from ropewalk.daemon.parts import Parts, default_folder
+from ropewalk.daemon.parts import UNPACKED_BY_UP, Part, Parts, default_folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,17 +73,19 @@ def _isolation() -> Finding:
     )  # fmt: skip
 
 
+def _part(part: Part) -> Finding:
+    """A program that `up` can unpack by itself is no lack."""
+    if part.found:
+        return Finding(part.name, True, f"{part.source} {part.version}".strip())
+    unpackable = part.mend.startswith(UNPACKED_BY_UP)
+    return Finding(
+        part.name, unpackable, "not yet: the first `ropewalk up` unpacks it" if unpackable else "no", part.mend
+    )
+
+
 def check(settings: Settings) -> list[Finding]:
     """Everything, in the order in which a user would mend it."""
     findings = [_root(), _kernel(), _cgroups(), _namespaces(), _file_system("overlay")]
-    findings.extend(
-        Finding(
-            part.name,
-            part.found or not part.mend.startswith("run"),
-            f"{part.source} {part.version}".strip() or "no",
-            part.mend,
-        )
-        for part in Parts(default_folder(settings)).check()
-    )
+    findings.extend(_part(part) for part in Parts(default_folder(settings)).check())
     findings.append(_isolation())
     return findings

@@ -119,6 +119,10 @@ def run_program(argv: Sequence[str], folder: Path | None, environment: Mapping[s
     return Finished(finished.returncode, finished.stdout.decode(errors="replace"))
 
 
+UNPACKED_BY_UP = "run: ropewalk up"
+"""Beginning of `Part.mend` where nobody has to install anything."""
+
+
 def no_progress(what: str, done: int, total: int) -> None:
     """For callers that show nothing."""
 
@@ -360,7 +364,7 @@ class Parts:
 
     def _mend(self, recipe: Recipe) -> str:
         if self._has_apt():
-            return "run: ropewalk up (unpacks it into its own folder; needs an apt index: sudo apt-get update)"
+            return f"{UNPACKED_BY_UP} (unpacks it into its own folder; needs an apt index: sudo apt-get update)"
         minimum = ".".join(map(str, recipe.minimum))
         return f"install {recipe.package}{f' {minimum} or newer' if minimum else ''} so that {recipe.name} is on PATH"
 

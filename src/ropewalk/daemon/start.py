@@ -65,8 +65,7 @@ async def _start(wanted: Settings, images: str, reporter: Reporter, clock: Clock
 
 
 def _require_host(settings: Settings) -> None:
-    lacks = [finding for finding in check(settings) if finding.required and not finding.fine and finding.mend]
-    lacks = [finding for finding in lacks if not finding.mend.startswith("run: ropewalk up")]
+    lacks = [finding for finding in check(settings) if finding.required and not finding.fine]
     if lacks:
         listed = "\n".join(f"  {finding.what}: {finding.mend}" for finding in lacks)
         raise Fault("HostUnfit", f"This host lacks what real containers need:\n{listed}\nAll of it: ropewalk doctor")
