@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import TYPE_CHECKING
 
 import click
 
 from ropewalk.base.settings import Settings, default_home
 from ropewalk.cli.output import console, document, explained, output_option
+
+if TYPE_CHECKING:
+    from ropewalk.daemon.host_check import Finding
+
+
+def _mark(finding: Finding) -> str:
+    if finding.fine:
+        return "[green]ok[/]"
+    return "[red]lacks[/]" if finding.required else "[yellow]could have[/]"
 
 
 @click.command()
@@ -27,9 +37,7 @@ def doctor(output: str) -> None:
         for heading in ("", "what", "found", "mend"):
             table.add_column(heading, no_wrap=heading != "mend")
         for finding in findings:
-            table.add_row(
-                "[green]ok[/]" if finding.fine else "[red]lacks[/]", finding.what, finding.found, finding.mend
-            )
+            table.add_row(_mark(finding), finding.what, finding.found, finding.mend)
         console().print(table)
     if not all(finding.fine or not finding.required for finding in findings):
         raise SystemExit(1)

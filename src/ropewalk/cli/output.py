@@ -17,12 +17,15 @@ from ropewalk.base.errors import Fault, Retryable
 if TYPE_CHECKING:
     from rich.console import Console
 
+_WIDE = 160
+"""Columns where nobody watches: a file or a pipe should not be folded to a terminal's width."""
+
 
 def console() -> Console:
     """Rich, imported only once something is printed with it: it costs a fifth of a quick command."""
     from rich.console import Console
 
-    return Console(stderr=True, highlight=False)
+    return Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else _WIDE)
 
 
 def say(text: str) -> None:
