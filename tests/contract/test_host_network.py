@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -19,6 +20,7 @@ from ropewalk.model.ids import InterfaceId, VpcId
 from ropewalk.model.network import Fabric, FabricChange, FabricInterface
 from ropewalk.network.client import HostClient
 from ropewalk.network.fake import FakeHostNetwork
+from ropewalk.network.server import HostServer
 
 FIRST, SECOND = interface(1, "web"), interface(2, "web")
 WHOLE = FabricWhole(Fabric(vpcs=(vpc(),), groups=(group("web"),), interfaces=(FIRST, SECOND)))
@@ -48,13 +50,18 @@ class Subject:
         return Attachment(of.id, self.namespace(of))
 
 
-@pytest_asyncio.fixture(params=["fake", pytest.param("agent", marks=pytest.mark.live)])
-async def subject(request: pytest.FixtureRequest) -> AsyncIterator[Subject]:
+@pytest_asyncio.fixture(params=["fake", "served fake", pytest.param("agent", marks=pytest.mark.live)])
+async def subject(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Subject]:
     stream = Stream()
     if request.param == "fake":
         fake = FakeHostNetwork(stream.dial, SystemClock())
         async with _running(fake.run()):
             yield Subject(fake, stream.say, lambda of: f"/namespaces/{of.id}")
+        return
+    if request.param == "served fake":
+        fake, path = FakeHostNetwork(stream.dial, SystemClock()), tmp_path / "host.sock"
+        async with _running(fake.run()), _running(HostServer(fake, path).run()):
+            yield Subject(HostClient(path), stream.say, lambda of: f"/namespaces/{of.id}")
         return
     lab = Lab(nft_command())
     try:
@@ -206,3 +213,32 @@ async def test_listen_is_only_for_link_local_services(subject: Subject, address:
     with pytest.raises(Fault) as refused:
         await subject.network.listen(VPC, address, port)
     assert refused.value.code == "InvalidParameterValue"
+
+
+async def nothing() -> AsyncIterator[FabricDown]:
+    await asyncio.Event().wait()
+    yield WHOLE
+
+
+async def test_a_line_that_is_no_request_is_answered_and_costs_nobody_else(tmp_path: Path) -> None:
+    path = tmp_path / "host.sock"
+    fake = FakeHostNetwork(nothing, SystemClock())
+    async with _running(HostServer(fake, path).run()), asyncio.timeout(5):
+        await asyncio.sleep(0)
+        assert path.stat().st_mode & 0o777 == 0o600
+        reader, writer = await asyncio.open_unix_connection(path)
+        for line in (b"", b"{}", b"[1", b'{"do": "fly"}', b'{"do": "listen", "vpc": 7, "address": "x", "port": 1}'):
+            writer.write(line + b"\n")
+            assert b"MalformedRequest" in await reader.readline(), line
+        writer.write(b'{"do": "vpcs"}\n')
+        assert await reader.readline() == b'{"reply":"vpcs","vpcs":[]}\n'
+        writer.write(b"x" * 200_000)
+        with contextlib.suppress(ConnectionResetError):  # closed with bytes unread: the system calls it a reset
+            assert await reader.read() == b"", "a line without end is not waited for"
+        writer.close()
+        assert await HostClient(path).vpcs() == ()
+
+
+async def test_a_host_agent_that_is_away_is_worth_another_try(tmp_path: Path) -> None:
+    with pytest.raises(Retryable, match="cannot be reached"):
+        await HostClient(tmp_path / "absent.sock").vpcs()
