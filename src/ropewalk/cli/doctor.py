@@ -38,6 +38,6 @@ def doctor(output: str) -> None:
             table.add_column(heading, no_wrap=heading != "mend")
         for finding in findings:
             table.add_row(_mark(finding), finding.what, finding.found, finding.mend)
-        console().print(table)
+        console(answer=True).print(table)
     if not all(finding.fine or not finding.required for finding in findings):
         raise SystemExit(1)

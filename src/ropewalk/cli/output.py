@@ -21,11 +21,14 @@ _WIDE = 160
 """Columns where nobody watches: a file or a pipe should not be folded to a terminal's width."""
 
 
-def console() -> Console:
-    """Rich, imported only once something is printed with it: it costs a fifth of a quick command."""
+def console(*, answer: bool = False) -> Console:
+    """The answer's stream or, for progress and notes, standard error. Rich is imported only once something is
+    printed with it: it costs a fifth of a quick command.
+    """
     from rich.console import Console
 
-    return Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else _WIDE)
+    stream = sys.stdout if answer else sys.stderr
+    return Console(file=stream, highlight=False, width=None if stream.isatty() else _WIDE)
 
 
 def say(text: str) -> None:

@@ -56,7 +56,7 @@ def status(output: str) -> None:
 
 
 def _print(found: dict[str, Any]) -> None:
-    out = console()
+    out = console(answer=True)
     state = "[green]ready[/]" if found["ready"] else "[yellow]not ready[/]"
     out.print(f"{found['endpoint']}  account {found['account']}  {found['region']}  {state}")
     if found["simulated"]:
