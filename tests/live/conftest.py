@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from support.installation import Installation
+from support.installation import Installation, wait_for_host
 from support.traces import traces
 
 
@@ -22,6 +22,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="module")
 def installation() -> Iterator[Installation]:
+    wait_for_host()
     made = Installation("--images", "local")
     before = traces(made.home)
     try:

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from ropewalk.daemon.host_claim import HostClaim
 from support.etcd import parts_folder
 
 BIN = Path(sys.executable).parent
@@ -36,6 +37,11 @@ def eventually(check: Callable[[], Any], what: str, seconds: float = 20.0, every
             return last
         time.sleep(every)
     raise AssertionError(f"{what}: not within {seconds} s (last: {last!r})")
+
+
+def wait_for_host(seconds: float = 200.0) -> None:
+    """Until no installation has this host: another developer's tests may, for a minute."""
+    eventually(lambda: HostClaim(Path("/nowhere")).holder() is None, "the host is free", seconds, 0.2)
 
 
 class Installation:

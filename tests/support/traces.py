@@ -49,6 +49,12 @@ def _tables() -> frozenset[str]:
     return frozenset(done.stdout.splitlines())
 
 
+def _files(home: str) -> frozenset[str]:
+    """What this installation left in /run."""
+    found = (path for path in Path("/run").glob("*ropewalk*") if path.is_file())
+    return frozenset(str(path) for path in found if home in path.read_text(errors="replace"))
+
+
 @dataclass(frozen=True)
 class Traces:
     namespaces: frozenset[str]
@@ -85,5 +91,5 @@ def traces(home: Path) -> Traces:
         settings=_settings(),
         processes=_processes(str(home)),
         tables=_tables(),
-        files=frozenset(str(path) for path in Path("/run").glob("*ropewalk*")),
+        files=_files(str(home)),
     )
