@@ -35,12 +35,12 @@ ENTRY_POINTS = {
     "ropewalk.daemon.aws_process",
     "ropewalk.daemon.host_process",
     "ropewalk.daemon.agent_process",
-    "ropewalk.daemon.simulated_process",
     "ropewalk.daemon.supervisor",
 }
 """What is started by name; the commands of `cli` are found through the table in `cli.main`."""
 
 AWAITED = {
+    "ropewalk.planning.placement": "tasks on instances that a user runs, and pods: RunInstances comes with them",
     "ropewalk.runtime.election": "one of several control planes leads: the two API servers on etcd",
     "ropewalk.runtime.events": "what happened to an object, for people: ECS service events, Kubernetes Events",
 }

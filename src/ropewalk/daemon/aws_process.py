@@ -44,7 +44,7 @@ async def serve(settings: Settings) -> None:
 def _machines(settings: Settings, plane: ControlPlane, clock: Clock, entropy: Entropy) -> list[Runnable]:
     """Fakes in simulated mode; else what serves the VPCs of the real host agent."""
     if settings.simulated:
-        from ropewalk.daemon.simulated import machines
+        from ropewalk.daemon.simulated_machines import machines
 
         return machines(plane, clock, entropy)
     from ropewalk.daemon.vpc_listeners import VpcListeners
@@ -57,7 +57,7 @@ async def _listen(settings: Settings, plane: ControlPlane, clock: Clock) -> None
     await plane.synced()
     agents = HttpServer(plane.handle_agents, name="agents", clock=clock)
     await agents.serve_unix(settings.agent_socket)
-    host = HttpServer(plane.front.handle, name="host", clock=clock, refuse=plane.front.refuse)
+    host = HttpServer(plane.courtesy.first(plane.front.handle), name="host", clock=clock, refuse=plane.front.refuse)
     await host.serve_tcp("127.0.0.1", settings.port)
     publish(settings, plane.key)
     try:

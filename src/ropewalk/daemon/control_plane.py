@@ -25,6 +25,7 @@ from ropewalk.daemon.installation import ClientKey
 from ropewalk.model.host import AWS_ENDPOINT_ADDRESS
 from ropewalk.model.ids import MachineId, Owner
 from ropewalk.runtime.controller import Runnable
+from ropewalk.runtime.courtesy import Courtesy
 from ropewalk.services import ec2, ecs, iam, logs, sts
 from ropewalk.services.ecs.draining import stop_every_task
 from ropewalk.store.protocol import Store
@@ -42,6 +43,8 @@ class ControlPlane:
     front: Front
     key: ClientKey
     """The administrator's, for `ropewalk env`."""
+    courtesy: Courtesy
+    """Requests of clients pass through its `first`, before the background work of earlier ones."""
     runnables: tuple[Runnable, ...]
 
     async def synced(self) -> None:
@@ -104,6 +107,7 @@ async def build(
     await ec2.seed(ec2_slice)
     logs_slice = logs.Logs.over(store, journal, clock, entropy, settings.region, settings.account)
     feed = ec2.FabricFeed(ec2_slice)
+    courtesy = Courtesy(clock)
     gateway = Gateway(
         store,
         OWNER,
@@ -122,6 +126,7 @@ async def build(
         roles=iam_slice.directory,
         log_groups=logs.GroupReader(logs_slice),
         connected=gateway.connected,
+        turn=courtesy.turn,
     )
     await ecs.seed(ecs_slice)
     front = Front(
@@ -143,6 +148,7 @@ async def build(
         ),
     )
     runnables = (
+        courtesy,
         *iam.controllers(iam_slice),
         *ec2.controllers(ec2_slice, feed),
         *logs.controllers(logs_slice),
@@ -150,4 +156,4 @@ async def build(
         *ecs.controllers(ecs_slice),
     )
     key = ClientKey(admin_key.access_key_id, admin_key.secret_access_key)
-    return ControlPlane(settings, store, ec2_slice, ecs_slice, gateway, front, key, runnables)
+    return ControlPlane(settings, store, ec2_slice, ecs_slice, gateway, front, key, courtesy, runnables)

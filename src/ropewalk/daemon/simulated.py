@@ -1,4 +1,4 @@
-"""Simulated mode: no root, no containers; the same control plane over fake machines, all in one process."""
+"""Starting simulated mode: no root, no containers; the same control plane over fake machines, all in one process."""
 
 from __future__ import annotations
 
@@ -6,48 +6,15 @@ import contextlib
 import dataclasses
 import sys
 
-from ropewalk import __version__
-from ropewalk.base.clock import Clock, SystemClock
-from ropewalk.base.entropy import Entropy
+from ropewalk.base.clock import SystemClock
 from ropewalk.base.errors import Fault, Retryable
 from ropewalk.base.settings import DEFAULT_CIDR, Settings
 from ropewalk.daemon import admin, ports
-from ropewalk.daemon.control_plane import OWNER, ControlPlane
 from ropewalk.daemon.host_claim import HostClaim
 from ropewalk.daemon.installation import Beacon, chosen_range, earlier, find_beacon, running, save_settings
 from ropewalk.daemon.processes import DetachedProcess
-from ropewalk.model.agent import MachineFacts
-from ropewalk.model.ids import MachineId
-from ropewalk.runtime.controller import Runnable
 
 READY_WITHIN = 20.0
-HOST_CPU_MILLIS = 1_000_000
-HOST_MEMORY = 4 << 40
-"""One fake host as large as a rack: simulated tasks are refused for their definition, not for want of room."""
-
-
-def machines(plane: ControlPlane, clock: Clock, entropy: Entropy) -> list[Runnable]:
-    """One fake host for Fargate, in this process."""
-    from ropewalk.node.agent import AgentPorts, MachineAgent
-    from ropewalk.node.fake_runtime import FakeRuntime
-    from ropewalk.node.journal import MemoryJournal
-    from ropewalk.node.transport import DirectTransport
-
-    facts = MachineFacts(
-        machine=MachineId("simulated"),
-        hostname="simulated",
-        cpu_millis=HOST_CPU_MILLIS,
-        memory_bytes=HOST_MEMORY,
-        agent_version=__version__,
-    )
-    parts = AgentPorts(
-        runtime=FakeRuntime(clock),
-        transport=DirectTransport(plane.gateway.handle),
-        journal=MemoryJournal(),
-        clock=clock,
-        entropy=entropy,
-    )
-    return [MachineAgent(facts, OWNER, parts, cores=8)]
 
 
 def start_simulated(settings: Settings) -> Beacon:

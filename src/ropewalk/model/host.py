@@ -1,7 +1,7 @@
 """What a host agent does for the machine agents and control planes on its host.
 
-Served on a Unix socket: one JSON request a line, one JSON reply a line; `Listen` and `OpenNamespace` pass a file
-descriptor along with the reply (SCM_RIGHTS). `HostNetwork` is the same as a Protocol: the real client and the fake
+Served on a Unix socket: one JSON request a line, one JSON reply a line; `Listen` passes a file descriptor
+along with the reply (SCM_RIGHTS). `HostNetwork` is the same as a Protocol: the real client and the fake
 implement it, and one contract suite holds both to it.
 """
 

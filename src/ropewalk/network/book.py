@@ -6,14 +6,18 @@ record, VPC and groups stay as last known. Only a change that names it as remove
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Hashable, Iterable, Mapping
 from typing import TypeVar
 
+from ropewalk.model.agent import FabricDown
 from ropewalk.model.ids import InterfaceId, SecurityGroupId, VpcId
 from ropewalk.model.network import Fabric, FabricChange, FabricInterface, SecurityGroupSpec, VpcSpec
 
 _K = TypeVar("_K", bound=Hashable)
 _V = TypeVar("_V")
+
+FabricDial = Callable[[], AsyncIterator[FabricDown]]
+"""Opens the stream of GET /agent/v1/fabric: a whole fabric first, then changes. Called again whenever it ends."""
 
 
 class FabricBook:

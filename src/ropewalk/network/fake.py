@@ -15,8 +15,7 @@ from ropewalk.base.log import logger
 from ropewalk.model.agent import FabricDelta, FabricDown, FabricWhole
 from ropewalk.model.host import Attached, Attachment
 from ropewalk.model.ids import InterfaceId, VpcId
-from ropewalk.network.book import FabricBook
-from ropewalk.network.host_agent import FabricDial
+from ropewalk.network.book import FabricBook, FabricDial
 from ropewalk.network.plan import check_attachment, check_listener, subnet_of
 
 log = logger(__name__)

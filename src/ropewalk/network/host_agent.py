@@ -12,7 +12,7 @@ import asyncio
 import functools
 import os
 import socket
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -25,7 +25,7 @@ from ropewalk.model.host import Attached, Attachment
 from ropewalk.model.ids import InterfaceId, VpcId
 from ropewalk.model.network import Fabric, FabricInterface, VpcSpec
 from ropewalk.network import apply_links, hostfacts, namespaces
-from ropewalk.network.book import FabricBook
+from ropewalk.network.book import FabricBook, FabricDial
 from ropewalk.network.command import Command
 from ropewalk.network.filter import Served
 from ropewalk.network.host_lock import HostLock
@@ -42,9 +42,6 @@ log = logger(__name__)
 _RETRY = 1.0
 _SWEEP_PERIOD = 30.0
 _LOCKS = 256
-
-FabricDial = Callable[[], AsyncIterator[FabricDown]]
-"""Opens the stream of GET /agent/v1/fabric: a whole fabric first, then changes. Called again whenever it ends."""
 
 
 @dataclass(frozen=True, slots=True)
