@@ -64,7 +64,7 @@ async def resolve(reader: NetworkReader, configuration: dict[str, Any] | None, n
         raise invalid(f"Invalid assignPublicIp '{assign}'. Must be one of ENABLED, DISABLED.")
     if assign == "ENABLED":
         raise invalid(
-            "assignPublicIp 'ENABLED' is not supported by Ropewalk yet: a task has its private address only, which this "
-            "host reaches directly. Use DISABLED."
+            "assignPublicIp 'ENABLED' is not supported by Ropewalk yet: a task has its private address only, which "
+            "this host reaches directly. Use DISABLED."
         )
     return TaskNetwork(tuple(subnets), tuple(groups))
