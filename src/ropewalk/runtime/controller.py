@@ -35,7 +35,13 @@ class RequeueAfter:
 
 Result = Union[Done, RequeueAfter]
 Reconcile = Callable[[str], Awaitable[Result]]
+Turn = Callable[[], Awaitable[None]]
+"""Awaited before each step of background work: see `ropewalk.runtime.courtesy`."""
 DONE = Done()
+
+
+async def at_once() -> None:
+    """The `Turn` of who gives way to nobody."""
 
 
 class Runnable(Protocol):
@@ -66,6 +72,7 @@ class Controller:
         workers: int = 1,
         capacity: int = CAPACITY,
         everything: Callable[[], Iterable[str]] | None = None,
+        turn: Turn = at_once,
     ) -> None:
         if workers < 1:
             raise ValueError(f"{name}: a controller has at least one worker")
@@ -75,6 +82,7 @@ class Controller:
         self._workers = workers
         self._capacity = capacity
         self._everything = everything
+        self._turn = turn
         self._overflowed = False
 
     def enqueue(self, key: str) -> None:
@@ -102,6 +110,7 @@ class Controller:
         while True:
             key = await self.queue.get()
             try:
+                await self._turn()
                 await self._step(key)
             except asyncio.CancelledError:
                 task = asyncio.current_task()

@@ -19,6 +19,7 @@ from ropewalk.model.network import INTERFACE_CLAIMS, InterfaceClaim
 from ropewalk.model.readers import LogGroupReader, NetworkReader, RoleReader
 from ropewalk.model.status import WorkloadStatus
 from ropewalk.model.workload import Workload
+from ropewalk.runtime.controller import Turn, at_once
 from ropewalk.runtime.informer import Change, Informer
 from ropewalk.runtime.table import Table
 from ropewalk.services.ecs.index import DefinitionIndex, TaskIndex
@@ -72,6 +73,8 @@ class Ecs:
     catalogue: DefinitionIndex
     client_tokens: KeyedLocks
     """Requests with one client token run one after the other."""
+    turn: Turn
+    """Awaited before each step of a task's life: requests go first."""
 
     async def synced(self) -> None:
         """Returns once the caches hold what the store held at the start: serve requests only then."""
@@ -92,6 +95,7 @@ def assemble(
     roles: RoleReader,
     log_groups: LogGroupReader,
     connected: Callable[[MachineId], bool] = _always,
+    turn: Turn = at_once,
 ) -> Ecs:
     """The slice over a store. Nothing runs and nothing is read yet."""
     claims = Table(store, INTERFACE_CLAIMS, InterfaceClaim)
@@ -133,6 +137,7 @@ def assemble(
         index=index,
         catalogue=catalogue,
         client_tokens=KeyedLocks(),
+        turn=turn,
     )
 
 

@@ -53,6 +53,7 @@ class TaskReconciler:
             entropy=ecs.entropy,
             workers=WORKERS,
             everything=self._everything,
+            turn=ecs.turn,
         )
         ecs.task_heads.on_change(self._task_changed)
         ecs.claims.on_change(self._claim_changed)
