@@ -92,7 +92,7 @@ class Roles:
     async def role_exists(self, role_arn: str) -> bool:
         return role_arn in self.trusting
 
-    async def trusts(self, role_arn: str, service: str) -> bool:
+    async def trusts(self, role_arn: str, service: str, source_arn: str = "") -> bool:
         return service == "ecs-tasks.amazonaws.com" and role_arn in self.trusting
 
 

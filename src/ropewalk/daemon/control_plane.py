@@ -31,6 +31,8 @@ from ropewalk.services.ecs.draining import stop_every_task
 from ropewalk.store.protocol import Store
 
 OWNER = Owner("aws")
+TASKS = "ecs-tasks.amazonaws.com"
+"""Who assumes the roles of tasks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +116,9 @@ async def build(
         clock=clock,
         entropy=entropy,
         log_sink=logs.JournalSink(logs_slice),
-        role_sessions=sts.WorkloadSessions(sts_slice),
+        role_sessions=sts.WorkloadSessions(
+            sts_slice, iam_slice.directory, TASKS, f"arn:aws:ecs:{settings.region}:{settings.account}:*"
+        ),
         fabric_source=feed,
     )
     ecs_slice = ecs.assemble(

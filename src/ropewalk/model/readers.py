@@ -32,8 +32,12 @@ class RoleReader(Protocol):
 
     async def role_exists(self, role_arn: str) -> bool: ...
 
-    async def trusts(self, role_arn: str, service: str) -> bool:
-        """Whether the role's trust policy lets `service` ("ecs-tasks.amazonaws.com") assume it."""
+    async def trusts(self, role_arn: str, service: str, source_arn: str = "") -> bool:
+        """Whether the role's trust policy lets `service` ("ecs-tasks.amazonaws.com") assume it.
+
+        `source_arn` is whom the service does it for, as conditions on aws:SourceArn ask (arn:aws:ecs:REGION:ACCOUNT:*,
+        all that ECS tells); its account answers aws:SourceAccount.
+        """
         ...
 
 
@@ -71,7 +75,9 @@ class TemporaryKeys(Record, frozen=True):
 class RoleSessions(Protocol):
     """Offered by the sts slice: how the control plane hands a workload its role."""
 
-    async def session(self, role_arn: str, session_name: str, seconds: float) -> TemporaryKeys: ...
+    async def session(self, role_arn: str, session_name: str, seconds: float) -> TemporaryKeys:
+        """Raises `Fault` where the role is gone or trusts the control plane's service no more."""
+        ...
 
 
 class LogGroupReader(Protocol):

@@ -1,6 +1,7 @@
 """Temporary keys of workloads' roles: fetched from the control plane, kept until near their end, then fetched anew.
 
-While the control plane is away the keys at hand are given as long as they are valid, as the ECS agent does.
+While the control plane is away, or gives no further keys (the role's trust was withdrawn), the keys at hand are given
+as long as they are valid, as the ECS agent does.
 """
 
 from __future__ import annotations
@@ -8,9 +9,12 @@ from __future__ import annotations
 import asyncio
 
 from ropewalk.base.clock import Clock
+from ropewalk.base.log import logger
 from ropewalk.model.ids import MachineId, WorkloadUid
 from ropewalk.model.readers import TemporaryKeys
-from ropewalk.node.transport import Transport, TransportFailure
+from ropewalk.node.transport import NotGiven, Transport, TransportFailure
+
+log = logger(__name__)
 
 ROTATE_BEFORE = 15 * 60.0
 """Seconds before their end at which keys are replaced: SDKs refresh theirs from five minutes before."""
@@ -28,7 +32,7 @@ class CredentialCache:
         self._locks: dict[tuple[str, str], asyncio.Lock] = {}
 
     async def get(self, workload: WorkloadUid, name: str) -> TemporaryKeys:
-        """Raises `NotGiven`; `TransportFailure` where nothing valid is at hand."""
+        """Raises `NotGiven` or `TransportFailure` where nothing valid is at hand."""
         key = (workload, name)
         async with self._locks.setdefault(key, asyncio.Lock()):
             now = self._clock.wall()
@@ -37,10 +41,11 @@ class CredentialCache:
                 return keys
             try:
                 fresh = await self._transport.credentials(self._machine, workload, name)
-            except TransportFailure:
-                if keys is not None and now < keys.expires_at:
-                    return keys
-                raise
+            except (NotGiven, TransportFailure) as refused:
+                if keys is None or now >= keys.expires_at:
+                    raise
+                log.warning("keys are not replaced", workload=workload, credential=name, reason=refused)
+                return keys
             lifetime = fresh.expires_at - now
             self._held[key] = (fresh, fresh.expires_at - min(ROTATE_BEFORE, lifetime * ROTATE_SHARE))
             return fresh

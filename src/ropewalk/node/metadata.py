@@ -57,8 +57,8 @@ class MetadataHandler:
         if request.method not in ("GET", "HEAD"):
             return _refusal(405, "method not allowed")
         parts = [unquote(part) for part in request.path.strip("/").split("/")]
-        if len(parts) == 3 and parts[:2] == ["v2", "credentials"]:
-            return await self._keys(request, parts[2])
+        if len(parts) <= 3 and parts[:2] == ["v2", "credentials"]:
+            return await self._keys(request, parts[2] if len(parts) == 3 else "")
         if len(parts) >= 2 and parts[0] == "v4":
             return await self._metadata(request, parts[1], "/".join(parts[2:]))
         return _refusal(404, "page not found")
@@ -116,16 +116,19 @@ class MetadataHandler:
             for credential in state.workload.credentials:
                 if credential.path_token and _same(token, credential.path_token):
                     return await self._give(state.workload.uid, credential.name, credential.role_arn)
-        return _refusal_json(404, "InvalidIdInRequest", "CredentialsV2Request: ID not found")
+        if not token:
+            return _refusal_json(400, "NoIdInRequest", "CredentialsV2Request: No Credential ID in the request")
+        return _refusal_json(400, "InvalidIdInRequest", "CredentialsV2Request: Credentials not found")
 
     async def _give(self, workload: WorkloadUid, name: str, role_arn: str) -> Response:
         try:
             keys = await self._credentials.get(workload, name)
-        except NotGiven as refused:
-            return _refusal_json(404, "InvalidIdInRequest", f"CredentialsV2Request: {refused}")
-        except TransportFailure as away:
-            log.warning("no credentials to give", workload=workload, reason=away)
-            return _refusal_json(503, "NoCredentials", "CredentialsV2Request: credentials cannot be had now, try again")
+        except (NotGiven, TransportFailure) as none:
+            # The ECS agent's answer where it knows of a role but holds no keys: SDKs ask again.
+            log.warning("no credentials to give", workload=workload, role=role_arn, reason=none)
+            return _refusal_json(
+                503, "CredentialsUninitialized", "CredentialsV2Request: Credentials uninitialized for ID"
+            )
         return _json(
             {
                 "RoleArn": role_arn,

@@ -229,16 +229,15 @@ async def test_only_its_own_workload_may_ask(bench: Bench) -> None:
     wrong_token = await bench.get("/v4/other-token-0000000000/task")
     wrong_address = await bench.get(f"{WEB}/task", "172.31.0.11")
     assert wrong_token.status == wrong_address.status == 404 and wrong_token.body == wrong_address.body
-    assert (await bench.get("/v2/credentials/path-token", "172.31.0.11")).status == 404
+    wrong = [await bench.get(f"/v2/credentials/{token}", "172.31.0.11") for token in ("path-token", "x")]
+    assert wrong[0].status == 400 and wrong[0].body == wrong[1].body and b"InvalidIdInRequest" in bytes(wrong[0].body)
     assert bench.keys.asked == 0
     elsewhere = replace(bench.states[0].workload.interface, vpc="vpc-2")
     bench.states[0] = replace(bench.states[0], workload=replace(bench.states[0].workload, interface=elsewhere))
     assert (await bench.get(WEB)).status == 404
 
 
-@pytest.mark.parametrize(
-    "path", ["/", "/v4", "/v4/", "/v4//task", f"/v4/{TOKEN}", f"{WEB}/nothing", "/v2/credentials/", "/v2/credentials/x"]
-)
+@pytest.mark.parametrize("path", ["/", "/v4", "/v4/", "/v4//task", f"/v4/{TOKEN}", f"{WEB}/nothing", "/v2/"])
 async def test_everything_else_is_not_found(bench: Bench, path: str) -> None:
     assert (await bench.get(path)).status == 404
     assert (await bench.get(WEB, method="POST")).status == 405
@@ -261,11 +260,34 @@ async def test_credentials_are_given_kept_and_rotated(bench: Bench) -> None:
     await bench.clock.advance(3600 - 60)
     bench.keys.failure = TransportFailure("away")
     assert (await bench.document(path))["AccessKeyId"] == "ASIA2", "still valid: given while the plane is away"
+    bench.keys.failure = NotGiven("AccessDenied: ecs-tasks.amazonaws.com is not trusted any more")
+    assert (await bench.document(path))["AccessKeyId"] == "ASIA2", "still valid: given though no more will come"
     await bench.clock.advance(61)
-    assert (await bench.get(path)).status == 503
-    bench.keys.failure = NotGiven("AccessDenied: the role is gone")
     refused = await bench.get(path)
-    assert refused.status == 404 and b"the role is gone" in bytes(refused.body)  # type: ignore[arg-type]  # bytes
+    assert refused.status == 503
+    assert msgspec.json.decode(refused.body) == {  # type: ignore[arg-type]  # bytes
+        "code": "CredentialsUninitialized",
+        "message": "CredentialsV2Request: Credentials uninitialized for ID",
+        "HTTPErrorCode": 503,
+    }
+    bench.keys.failure = TransportFailure("away")
+    assert (await bench.get(path)).status == 503
+
+
+@pytest.mark.parametrize(
+    ("path", "code", "message"),
+    [
+        ("/v2/credentials/x", "InvalidIdInRequest", "CredentialsV2Request: Credentials not found"),
+        ("/v2/credentials/", "NoIdInRequest", "CredentialsV2Request: No Credential ID in the request"),
+    ],
+)
+async def test_unknown_credentials_are_answered_as_by_awss_agent(
+    bench: Bench, path: str, code: str, message: str
+) -> None:
+    answer = await bench.get(path)
+    document = msgspec.json.decode(answer.body)  # type: ignore[arg-type]  # bytes
+    assert answer.status == 400
+    assert document == {"code": code, "message": message, "HTTPErrorCode": 400}
 
 
 def test_the_environment_points_to_the_documents() -> None:

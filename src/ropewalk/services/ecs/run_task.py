@@ -125,7 +125,7 @@ async def _definition(ecs: Ecs, text: str) -> TaskDefinition:
 
 async def _check_roles(ecs: Ecs, *roles: str) -> None:
     for role in dict.fromkeys(roles):
-        if role and not await ecs.roles.trusts(role, "ecs-tasks.amazonaws.com"):
+        if role and not await ecs.roles.trusts(role, "ecs-tasks.amazonaws.com", f"{ecs.arns.prefix}*"):
             raise client(
                 f"ECS was unable to assume the role '{role}' that was provided for this task. Please verify that the "
                 "role being passed has the proper trust relationship and permissions and that your IAM user has "

@@ -7,7 +7,7 @@ is answered but not kept.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from ropewalk.aws.identity import AccessKey, Profile
@@ -145,12 +145,15 @@ class IamDirectory:
         """See `model.readers.RoleReader`."""
         return await self.role(role_arn) is not None
 
-    async def trusts(self, role_arn: str, service: str) -> bool:
+    async def trusts(self, role_arn: str, service: str, source_arn: str = "") -> bool:
         """See `model.readers.RoleReader`."""
         role = await self.role(role_arn)
         if role is None:
             return False
-        question = Question(Subject("", "", service=service), "sts:AssumeRole", role_arn, {})
+        context: dict[str, Sequence[str]] = {}
+        if source_arn:
+            context = {"aws:sourcearn": (source_arn,), "aws:sourceaccount": (source_arn.split(":")[4],)}
+        question = Question(Subject("", "", service=service), "sts:AssumeRole", role_arn, context)
         return decide_trust(question, compile_document(role.trust_policy, Kind.TRUST)).allowed
 
     async def key_used(self, access_key_id: str, service: str, region: str, now: float) -> None:

@@ -3,7 +3,7 @@
 sealer = await load_sealer(store, entropy)
 identity = Identity(iam.directory, sealer, account)                     # aws/identity.py
 sts = Sts(account, clock, entropy, sealer, iam.directory, identity)
-WorkloadSessions(sts)                                                   # model.readers.RoleSessions
+WorkloadSessions(sts, iam.directory, service, source_arn)               # model.readers.RoleSessions
 """
 
 from ropewalk.services.sts import callers, sessions

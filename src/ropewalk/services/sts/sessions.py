@@ -17,7 +17,7 @@ from ropewalk.aws.operations import Call, Params
 from ropewalk.aws.policy import Decision, Kind, compile_document
 from ropewalk.aws.sessions import Claims, access_key_id
 from ropewalk.base.errors import Fault
-from ropewalk.model.readers import RoleView, TemporaryKeys
+from ropewalk.model.readers import RoleReader, RoleView, TemporaryKeys
 from ropewalk.services.sts.slice import Sts, operations
 
 SHORTEST = 900
@@ -222,18 +222,28 @@ async def get_session_token(sts: Sts, call: Call, params: Params) -> Params:
 
 @dataclass(frozen=True, slots=True)
 class WorkloadSessions:
-    """Implements `model.readers.RoleSessions`: a workload's role, without a caller. Whoever launches the workload has
-    checked that its launcher may pass the role and that the role trusts the service.
+    """Implements `model.readers.RoleSessions`: a workload's role, assumed by the service that runs the workload.
+
+    Whoever launched it has checked that its launcher may pass the role. Whether the role trusts the service is asked
+    each time: a role whose trust was withdrawn gives no further keys, and those it gave end at their time, as on AWS.
     """
 
     sts: Sts
+    trust: RoleReader
+    service: str
+    """The principal that assumes roles: "ecs-tasks.amazonaws.com"."""
+    source_arn: str
+    """What trust policies see as aws:SourceArn."""
 
     async def session(self, role_arn: str, session_name: str, seconds: float) -> TemporaryKeys:
-        """Raises `Fault` NoSuchEntity where the role is gone."""
+        """Raises `Fault` NoSuchEntity where the role is gone, AccessDenied where it does not trust the service."""
         sts = self.sts
         role = await sts.roles.role(role_arn)
         if role is None:
             raise Fault("NoSuchEntity", f"The role {role_arn} cannot be found.", status=404)
+        if not await self.trust.trusts(role_arn, self.service, self.source_arn):
+            text = f"{self.service} is not authorized to perform: sts:AssumeRole on resource: {role_arn}"
+            raise Fault("AccessDenied", f"{text}: the role's trust policy does not allow it.", status=403)
         now = sts.clock.wall()
         claims = Claims(
             key_id=access_key_id("ASIA", sts.account, sts.entropy),

@@ -40,6 +40,8 @@ def trust(principal: object, condition: object = None, action: object = "sts:Ass
 
 
 ROOT = {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}
+SERVICE = "ecs-tasks.amazonaws.com"
+TASKS = {"Service": SERVICE}
 
 
 @dataclass
@@ -49,6 +51,10 @@ class World:
     sts: Sts
     identity: Identity
     admin: AdminKey
+
+    @property
+    def workloads(self) -> WorkloadSessions:
+        return WorkloadSessions(self.sts, self.iam.directory, SERVICE, f"arn:aws:ecs:us-east-1:{ACCOUNT}:*")
 
     async def caller(self, key: str, secret: str, token: str = "", service: str = "sts") -> Caller:
         request = signed(key, secret, token, service=service, now=self.clock.wall())
@@ -241,17 +247,54 @@ async def test_a_chained_role_lasts_an_hour_at_most(world: World) -> None:
 
 
 async def test_a_session_ends_with_its_role(world: World) -> None:
-    arn = await world.role("r", trust(ROOT))
+    arn = await world.role("r", trust(TASKS))
     admin = await world.caller(world.admin.access_key_id, world.admin.secret_access_key)
-    keys = await WorkloadSessions(world.sts).session(arn, "task", 900)
+    keys = await world.workloads.session(arn, "task", 900)
     session = await world.caller(keys.access_key_id, keys.secret_access_key, keys.session_token)
     assert session.role_arn == arn
     await world.call(admin, "DeleteRole", world.iam, RoleName="r")
-    await world.role("r", trust(ROOT))
+    await world.role("r", trust(TASKS))
     gone = await refusal(world.caller(keys.access_key_id, keys.secret_access_key, keys.session_token))
     assert gone.code == "InvalidClientTokenId"
-    missing = await refusal(WorkloadSessions(world.sts).session(arn + "x", "task", 900))
+    missing = await refusal(world.workloads.session(arn + "x", "task", 900))
     assert missing.code == "NoSuchEntity"
+
+
+async def test_a_workloads_session_is_the_roles_under_the_tasks_name(world: World) -> None:
+    arn = await world.role("r", trust(TASKS), allow("ecs:ListClusters"))
+    keys = await world.workloads.session(arn, "0123456789abcdef0123456789abcdef", 900)
+    session = await world.caller(keys.access_key_id, keys.secret_access_key, keys.session_token)
+    assert session.arn == f"arn:aws:sts::{ACCOUNT}:assumed-role/r/0123456789abcdef0123456789abcdef"
+    assert world.allowed(session, "ecs:ListClusters") and not world.allowed(session, "ecs:RunTask")
+
+
+async def test_a_role_that_does_not_trust_the_service_gives_no_keys(world: World) -> None:
+    arn = await world.role("r", trust(TASKS))
+    keys = await world.workloads.session(arn, "task", 900)
+    admin = await world.caller(world.admin.access_key_id, world.admin.secret_access_key)
+    for withdrawn in (trust(ROOT), trust({"Service": "ec2.amazonaws.com"})):
+        await world.call(admin, "UpdateAssumeRolePolicy", world.iam, RoleName="r", PolicyDocument=withdrawn)
+        refused = await refusal(world.workloads.session(arn, "task", 900))
+        assert (refused.code, SERVICE in refused.message) == ("AccessDenied", True)
+    held = await world.caller(keys.access_key_id, keys.secret_access_key, keys.session_token)
+    assert held.role_arn == arn, "what was given stays good until its end, as on AWS"
+
+
+@pytest.mark.parametrize(
+    ("condition", "allowed"),
+    [
+        ({"StringEquals": {"aws:SourceAccount": ACCOUNT}}, True),
+        ({"StringEquals": {"aws:SourceAccount": "999999999999"}}, False),
+        ({"ArnLike": {"aws:SourceArn": f"arn:aws:ecs:us-east-1:{ACCOUNT}:*"}}, True),
+        ({"ArnLike": {"aws:SourceArn": f"arn:aws:ecs:eu-west-1:{ACCOUNT}:*"}}, False),
+    ],
+)
+async def test_trust_may_ask_on_whose_behalf(world: World, condition: dict[str, Any], allowed: bool) -> None:
+    arn = await world.role("r", trust(TASKS, condition))
+    if allowed:
+        assert (await world.workloads.session(arn, "task", 900)).access_key_id
+    else:
+        assert (await refusal(world.workloads.session(arn, "task", 900))).code == "AccessDenied"
 
 
 async def test_get_session_token(world: World) -> None:
@@ -281,8 +324,8 @@ async def test_web_identities_are_refused_in_awss_words(world: World) -> None:
 
 async def test_the_sealing_key_outlives_a_restart(world: World) -> None:
     store = world.iam.users.store
-    arn = await world.role("r", trust(ROOT))
-    keys = await WorkloadSessions(world.sts).session(arn, "task", 900)
+    arn = await world.role("r", trust(TASKS))
+    keys = await world.workloads.session(arn, "task", 900)
     again = await load_sealer(store, SeededEntropy(99))
     claims, secret = again.open(keys.access_key_id, keys.session_token, world.clock.wall())
     assert claims.arn == arn and secret == keys.secret_access_key
