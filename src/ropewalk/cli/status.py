@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import click
@@ -29,7 +30,7 @@ def collect() -> dict[str, Any]:
         "processes": {},
     }
     try:
-        settings = load_settings(default_home())
+        settings = load_settings(Path(beacon.home))
     except Fault as refused:
         return {**found, "problem": refused.message}
     for path in sorted(settings.run.glob("*.pid")):
@@ -71,7 +72,7 @@ def _print(found: dict[str, Any]) -> None:
         room = f"{machine['cpu_millis'] / 1000:g} vCPU, {machine['memory_bytes'] / 2**30:.1f} GiB"
         word = "connected" if machine["connected"] else "[red]not connected[/]"
         out.print(f"  machine {machine['machine']}: {room}, {machine['runtime_version']}, {word}")
-    tasks = found.get("tasks") or {}
-    out.print("  tasks: " + (", ".join(f"{count} {state}" for state, count in sorted(tasks.items())) or "none"))
+    if (tasks := found.get("tasks")) is not None:
+        out.print("  tasks: " + (", ".join(f"{count} {state}" for state, count in sorted(tasks.items())) or "none"))
     if "problem" in found:
         out.print(found["problem"], markup=False)

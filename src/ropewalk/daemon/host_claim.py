@@ -28,7 +28,10 @@ class HostClaim:
             home = Path(self._place.read_text().strip())
         except OSError:
             return None
-        return home if settings_file(home).exists() else None
+        try:
+            return home if settings_file(home).exists() else None
+        except PermissionError:  # another user's: it is there
+            return home
 
     def elsewhere(self) -> Path | None:
         """Another installation's home, where that has this host."""
