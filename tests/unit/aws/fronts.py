@@ -24,6 +24,8 @@ class Gate:
 
     denied: set[str] = field(default_factory=set)
     asked: list[tuple[str, str]] = field(default_factory=list)
+    told: list[Mapping[str, Sequence[str]]] = field(default_factory=list)
+    """The conditions' values that came with each of `asked`."""
 
     async def authenticate(self, request: Request, service: str, now: float) -> Principal:
         if "authorization" not in request.headers and "X-Amz-Credential" not in request.query:
@@ -34,6 +36,7 @@ class Gate:
         self, principal: Principal, action: str, resource: str, context: Mapping[str, Sequence[str]]
     ) -> None:
         self.asked.append((action, resource))
+        self.told.append(context)
         if action in self.denied:
             raise Fault("AccessDenied", f"User: {principal.arn} is not authorized to perform: {action}", status=403)
 
@@ -62,6 +65,11 @@ async def delete_cluster(slice: Slice, call: Call, params: Params) -> Params:
     if name == "busy":
         raise Retryable("the store is not ready", after=3)
     raise Fault("ClusterNotFoundException", "Cluster not found.")
+
+
+@ecs.operation("TagResource", conditions=lambda call, params: {"ecs:cluster": ["a"]})
+async def tag_resource(slice: Slice, call: Call, params: Params) -> Params:
+    return {}
 
 
 @sts.operation("GetCallerIdentity")
