@@ -117,9 +117,9 @@ class World:
     running: list[asyncio.Task[None]] = field(default_factory=list)
     sequences: dict[str, int] = field(default_factory=dict)
 
-    async def call(self, operation: str, /, **params: Any) -> Params:
-        """One request, as the front would hand it over."""
-        call = Call(
+    def request(self, operation: str) -> Call:
+        """The administrator's, now."""
+        return Call(
             service="ecs",
             operation=operation,
             request_id="request",
@@ -131,6 +131,10 @@ class World:
             host="127.0.0.1:4566",
             authorizer=self.authorizer,
         )
+
+    async def call(self, operation: str, /, **params: Any) -> Params:
+        """One request, as the front would hand it over."""
+        call = self.request(operation)
         offered = package.operations.offered[operation]
         assert list(offered.resources(call, params))
         offered.conditions(call, params)

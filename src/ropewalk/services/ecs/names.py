@@ -14,7 +14,8 @@ from ropewalk.services.ecs.faults import cluster_not_found, invalid
 
 NAME = re.compile(r"[A-Za-z0-9_-]{1,255}\Z")
 _TASK_ID = re.compile(r"[a-f0-9]{32}\Z|[a-f0-9-]{36}\Z")
-_DEFINITION = re.compile(r"([A-Za-z0-9_-]{1,255})(?::(\d{1,10}))?\Z")
+_DEFINITION = re.compile(r"([A-Za-z0-9_-]{1,255})(?::([1-9][0-9]{0,9}))?\Z")
+"""A revision has one spelling, so that a policy that denies it denies it always."""
 
 DEFAULT_CLUSTER = "default"
 

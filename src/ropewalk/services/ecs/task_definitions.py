@@ -63,11 +63,9 @@ def _family_arn(call: Call, params: Params) -> list[str]:
 
 
 def named_arn(call: Call, params: Params) -> list[str]:
-    """The resource that an operation with a `taskDefinition` acts on."""
-    text = params.get("taskDefinition", "*")
-    if text.startswith("arn:"):
-        return [text]
-    return [call.arn("ecs", f"task-definition/{text}" + ("" if ":" in text else ":*"))]
+    """The resource that an operation with a `taskDefinition` acts on; a family alone stands for all its revisions."""
+    arn = _arn(call, params.get("taskDefinition", "*"))
+    return [arn if ":" in arn.rpartition("/")[2] else f"{arn}:*"]
 
 
 async def require_pass_role(call: Call, *roles: str | None) -> None:

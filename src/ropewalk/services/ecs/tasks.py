@@ -26,7 +26,15 @@ STOPPED_BY_USER = "Task stopped by user"
 def _task_arns(call: Call, params: Params) -> list[str]:
     cluster = clusters.cluster_arns(call, params)[0].rpartition("/")[2]
     names = params.get("tasks") or [params.get("task", "*")]
-    return [name if name.startswith("arn:") else call.arn("ecs", f"task/{cluster}/{name}") for name in names]
+    return [_task_arn(call, cluster, name) for name in names]
+
+
+def _task_arn(call: Call, cluster: str, name: str) -> str:
+    """The long ARN: a short one (`…:task/ID`) means a task of the cluster that is asked."""
+    if not name.startswith("arn:"):
+        return call.arn("ecs", f"task/{cluster}/{name}")
+    start, slash, rest = name.partition(":task/")
+    return name if "/" in rest or not slash else f"{start}{slash}{cluster}/{rest}"
 
 
 def _cluster_condition(call: Call, params: Params) -> dict[str, list[str]]:
