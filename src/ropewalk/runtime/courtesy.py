@@ -1,10 +1,10 @@
 """Requests first: background work of one process makes room while callers are being answered, within bounds.
 
 One loop answers requests and moves everything that earlier requests began. A caller who starts tasks one after another
-would wait for the tasks before; so while requests come in, reconcilers make one step for each request answered, and
-go at their own pace again once the process has been quiet for a moment. (A share of the time would not do: a request
-that waits for background work takes long, and would so grant it more.) They are never put off for long: once they have
-been behind for a second they give way no more, whatever comes in, until there is a quiet moment again.
+would wait for the tasks before; so while requests come in, reconcilers make one step for every two requests answered,
+and go at their own pace again once the process has been quiet for a moment. (A share of the time would not do: a
+request that waits for background work takes long, and would so grant it more.) They are never put off for long: once
+they have been behind for a second they give way no more, whatever comes in, until there is a quiet moment again.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ QUIET = 0.002
 """Seconds without a request after which nobody needs to be let through."""
 SAVED = 10
 """Steps granted at most before they are used."""
+PER_STEP = 2
+"""Requests answered for each step granted: a step costs about as much as an average request."""
 LONGEST = 1.0
 """Seconds that background work may run behind before it is put off no more."""
 
@@ -37,6 +39,7 @@ class Courtesy:
         self._answering = 0
         self._last = -QUIET
         """When a request was last answered."""
+        self._answered = 0
         self._granted = 0
         """Steps that may be made although requests come in."""
         self._behind_since: float | None = None
@@ -92,7 +95,10 @@ class Courtesy:
         return not self._answering and self._clock.monotonic() - self._last >= QUIET
 
     def _grant(self) -> None:
-        """One step: to whoever waits, else to whoever asks next."""
+        """A step, where one is due: to whoever waits, else to whoever asks next."""
+        self._answered += 1
+        if self._answered % PER_STEP:
+            return
         while self._waiting:
             waiter = self._waiting.popleft()
             if not waiter.done():  # else a worker that was stopped meanwhile

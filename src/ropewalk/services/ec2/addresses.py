@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from ropewalk.base.entropy import Entropy
 from ropewalk.base.errors import Fault
@@ -27,21 +28,29 @@ RESERVED_FIRST = 4
 RESERVED_LAST = 1
 
 
+@lru_cache(maxsize=1024)
+def network_of(cidr: str) -> ipaddress.IPv4Network:
+    """The range of that name; kept, since every task asks for its subnet's several times and parsing costs."""
+    return ipaddress.IPv4Network(cidr)
+
+
+@lru_cache(maxsize=1024)
 def capacity(cidr: str) -> int:
     """Addresses of a subnet that can be given out."""
-    return ipaddress.IPv4Network(cidr).num_addresses - RESERVED_FIRST - RESERVED_LAST
+    return network_of(cidr).num_addresses - RESERVED_FIRST - RESERVED_LAST
 
 
 def usable(cidr: str, address: str) -> bool:
     """Whether `address` lies in the subnet and is not reserved."""
-    network = ipaddress.IPv4Network(cidr)
+    network = network_of(cidr)
     offset = int(ipaddress.IPv4Address(address)) - int(network.network_address)
     return RESERVED_FIRST <= offset < network.num_addresses - RESERVED_LAST
 
 
+@lru_cache(maxsize=1024)
 def gateway_of(cidr: str) -> str:
     """The subnet's router: its second address."""
-    return str(ipaddress.IPv4Network(cidr).network_address + 1)
+    return str(network_of(cidr).network_address + 1)
 
 
 def insufficient() -> Fault:
@@ -190,7 +199,7 @@ class Addresses:
         size = capacity(subnet.cidr)
         if index.used[subnet.id] >= size:
             return None
-        first = int(ipaddress.IPv4Network(subnet.cidr).network_address) + RESERVED_FIRST
+        first = int(network_of(subnet.cidr).network_address) + RESERVED_FIRST
         start = self._cursors.get(subnet.id)
         if start is None:
             start = int(self._entropy.random() * size)
