@@ -41,9 +41,9 @@ async def _apply(ecs: Ecs, arn: str, change: Change) -> Tags:
             raise _not_found("task definition")
         return definition.tags
     if kind == "task":
-        identifier = ecs.arns.strip(arn, "task").rpartition("/")[2]
-        task = await ecs.tasks.mutate(identifier, lambda old: _changed_task(old, change))
-        if task is None:
+        cluster_of, _, identifier = ecs.arns.strip(arn, "task").rpartition("/")
+        task = await ecs.tasks.mutate(identifier, lambda old: _changed_task(old, cluster_of, change))
+        if task is None or task.cluster != cluster_of:
             raise _not_found("task")
         return task.tags
     raise invalid(f"Resources of type '{kind}' cannot be tagged so far: clusters, task definitions and tasks can.")
@@ -53,16 +53,16 @@ def _not_found(kind: str) -> Fault:
     return Fault("ResourceNotFoundException", _MISSING.format(kind=kind))
 
 
-def _changed_cluster(old: Cluster, change: Change) -> Cluster:
-    return replace(old, tags=change(old.tags))
+def _changed_cluster(old: Cluster, change: Change) -> Cluster | None:
+    return replace(old, tags=change(old.tags)) if old.status == "ACTIVE" else None
 
 
 def _changed_definition(old: TaskDefinition, change: Change) -> TaskDefinition:
     return replace(old, tags=change(old.tags))
 
 
-def _changed_task(old: Task, change: Change) -> Task:
-    return replace(old, tags=change(old.tags))
+def _changed_task(old: Task, cluster: str, change: Change) -> Task | None:
+    return replace(old, tags=change(old.tags)) if old.cluster == cluster else None
 
 
 def _resource(call: Call, params: Params) -> list[str]:
