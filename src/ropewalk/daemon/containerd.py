@@ -14,6 +14,7 @@ import asyncio
 import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -252,10 +253,21 @@ class Containerd:
 
     def _stop(self) -> None:
         self.process.stop()
+        self._end_strays()
         with contextlib.suppress(OSError):  # kept where another containerd uses it
             _SHIM_SOCKETS.rmdir()
             _SHIM_SOCKETS.parent.rmdir()
         self._unmount()
+
+    def _end_strays(self) -> None:
+        """Kill shims that containerd started and, killed itself in that moment, never wrote down."""
+        ours = f"\0-address\0{self.layout.socket}\0".encode()
+        for entry in Path("/proc").iterdir():
+            if entry.name.isdigit():
+                with contextlib.suppress(OSError):
+                    command = (entry / "cmdline").read_bytes()
+                    if b"containerd-shim" in command.split(b"\0", 1)[0] and ours in command:
+                        os.kill(int(entry.name), signal.SIGKILL)
 
     def _unmount(self) -> None:
         """Lazily unmount what a crash in the middle of a start left mounted below our folders."""

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -68,3 +71,26 @@ def test_writing_the_configuration_twice_changes_nothing_and_drops_old_mirrors(t
 def test_the_registry_listens_on_loopback_only() -> None:
     text = registry.configuration(Path("/srv/registry"), 5001)
     assert "addr: 127.0.0.1:5001\n" in text and "rootdirectory: /srv/registry\n" in text
+
+
+async def test_stopping_ends_shims_that_nobody_wrote_down(tmp_path: Path) -> None:
+    """Stand-ins with a shim's command line: one of our containerd's, one of another's."""
+    layout = Layout(tmp_path / "folder", tmp_path / "state")
+    strays = [
+        subprocess.Popen(
+            ["containerd-shim-runc-v2", "-c", "input()", "-address", address, "-id", "stray"],
+            executable=sys.executable,
+            stdin=subprocess.PIPE,
+        )
+        for address in (str(layout.socket), "/elsewhere/containerd.sock")
+    ]
+    try:
+        await Containerd(layout, {}, tmp_path / "run", tmp_path / "logs", VirtualClock()).stop()
+        assert strays[0].wait(10) == -signal.SIGKILL
+        assert strays[1].poll() is None
+    finally:
+        for stray in strays:
+            stray.kill()
+            stray.wait()
+            assert stray.stdin is not None
+            stray.stdin.close()
