@@ -17,6 +17,7 @@ from ropewalk.model.host import HostNetwork
 from ropewalk.model.ids import VpcId
 from ropewalk.model.workload import Container, Workload
 from ropewalk.node.folders import Folders
+from ropewalk.node.pulls import Pulls
 from ropewalk.node.runner import Runner
 from ropewalk.node.runtime import (
     ContainerSetup,
@@ -40,7 +41,6 @@ log = logger(__name__)
 OUT_OF_MEMORY = "OutOfMemoryError: Container killed due to memory usage"
 """Amazon ECS, "Stopped tasks error codes"."""
 RETRY_SECONDS = 0.5
-PULLS_AT_ONCE = 4
 
 RegistryAuthSource = Callable[[Workload, Container], Awaitable[RegistryAuth | None]]
 
@@ -95,7 +95,7 @@ class Performer:
         self._documents = documents
         self._registry_auth = registry_auth
         self._starts = asyncio.Semaphore(max(1, 2 * cores))
-        self._pulls = asyncio.Semaphore(PULLS_AT_ONCE)
+        self._pulls = Pulls(runtime.pull)
         self._images: dict[tuple[str, str], ImageInfo] = {}
 
     async def perform(self, runner: Runner, action: words.Action) -> None:
@@ -145,16 +145,15 @@ class Performer:
     async def _pull(self, runner: Runner, action: words.Pull) -> None:
         workload = runner.state.workload
         container = workload.container(action.container)
-        async with self._pulls:
-            runner.post(words.PullStarted(action.container))
-            try:
-                info = await self._image(workload, container)
-            except ImageNotFound as missing:
-                runner.post(words.PullFailed(action.container, str(missing)))
-                return
-            except RuntimeFailure as failed:
-                runner.post(words.PullFailed(action.container, str(failed), transient=True))
-                return
+        runner.post(words.PullStarted(action.container))
+        try:
+            info = await self._image(workload, container)
+        except ImageNotFound as missing:
+            runner.post(words.PullFailed(action.container, str(missing)))
+            return
+        except RuntimeFailure as failed:
+            runner.post(words.PullFailed(action.container, str(failed), transient=True))
+            return
         self._images[workload.uid, action.container] = info
         runner.post(words.Pulled(action.container, info.digest))
 
@@ -168,7 +167,7 @@ class Performer:
                 return held
         auth = await self._registry_auth(workload, container)
         try:
-            return await self._runtime.pull(container.image, auth)
+            return await self._pulls.pull(container.image, auth)
         except PullBroke:
             held = await self._runtime.image(container.image)
             if held is None:

@@ -24,7 +24,7 @@ from ropewalk.base.log import logger
 from ropewalk.model.agent import MachineFacts, Snapshot
 from ropewalk.model.host import HostNetwork
 from ropewalk.model.ids import MachineId, Owner, VpcId, WorkloadUid
-from ropewalk.model.status import WorkloadStatus
+from ropewalk.model.status import WorkloadPhase, WorkloadStatus
 from ropewalk.model.workload import Desire, NetworkMode, Workload
 from ropewalk.node.actions import OUT_OF_MEMORY, Performer, RegistryAuthSource, anonymous, lost, observe
 from ropewalk.node.credentials import CredentialCache
@@ -46,6 +46,8 @@ OVER_KEY = "over/"
 OVER_KEPT = 1000
 """Workloads that are over and forgotten by the control plane: a backup may bring their records back."""
 KILLED = 137
+_ON_THE_WAY = (WorkloadPhase.ACCEPTED, WorkloadPhase.PREPARING, WorkloadPhase.STARTING)
+"""Phases whose changes nobody waits for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +202,8 @@ class MachineAgent:
             self._failed.set_exception(error)
 
     def _changed(self, runner: Runner) -> None:
-        self.session.changed(runner.uid)
+        durable = runner.durable
+        self.session.changed(runner.uid, pressing=durable is None or durable.phase not in _ON_THE_WAY)
 
     async def _serve_adopted(self) -> None:
         """Serve documents again in every VPC whose workloads were adopted, then wait for ever."""
@@ -353,7 +356,10 @@ class MachineAgent:
     async def forget(self, uid: WorkloadUid) -> None:
         """Drop a stopped workload's record; its log lines are shipped first, its files go last."""
         runner = self._runners.get(uid)
-        if runner is None or not runner.stopped or runner.durable != runner.state:
+        if runner is None or not runner.stopped:
+            return
+        await runner.settled()  # else the last write would bring it back
+        if self._runners.get(uid) is not runner:
             return
         del self._runners[uid]
         if (task := self._tasks.pop(uid, None)) is not None:

@@ -101,7 +101,7 @@ class Runner:
     async def run(self) -> None:
         """Until cancelled: a workload that is STOPPED waits here to be forgotten. Raises what the journal raised."""
         try:
-            await self._flush()
+            await self.settled()
             while True:
                 if not self._held:
                     self._act()
@@ -122,12 +122,12 @@ class Runner:
         if self.state == before:
             return
         if _must_not_be_forgotten(before, self.state):
-            await self._flush()
+            await self.settled()
         else:
             self._write_soon()
 
-    async def _flush(self) -> None:
-        """Return once the journal holds the present state."""
+    async def settled(self) -> None:
+        """Returns once the journal holds the present state. Raises what the journal raised."""
         while self.durable is not self.state:
             self._write_soon()
             assert self._writer is not None

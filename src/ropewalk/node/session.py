@@ -42,6 +42,10 @@ HEARTBEAT_SECONDS = 15.0
 REDIAL_BASE = 0.2
 REDIAL_LIMIT = 3.0
 REPORT_BATCH = 500
+PROGRESS_SECONDS = 0.1
+"""How long news of a start's progress is collected into one report. Each report costs both sides some milliseconds of
+processor time, just when the runtime needs it most.
+"""
 
 
 class Unknown(msgspec.Struct, frozen=True):
@@ -109,12 +113,20 @@ class Session:
         self._unreported: dict[str, None] = {}
         """Workloads whose newest status has not been acknowledged; kept so that a report costs what changed."""
         self._dirty = asyncio.Event()
+        self._collecting: asyncio.Task[None] | None = None
         self._heard = 0.0
         self.connected = False
 
-    def changed(self, uid: str) -> None:
-        """The workload's status changed: report it soon."""
+    def changed(self, uid: str, *, pressing: bool) -> None:
+        """The workload's status changed: report it at once, or (not `pressing`) with what else comes soon."""
         self._unreported[uid] = None
+        if pressing:
+            self._dirty.set()
+        elif self._collecting is None:
+            self._collecting = asyncio.get_running_loop().create_task(self._collect())
+
+    async def _collect(self) -> None:
+        await self._clock.sleep(PROGRESS_SECONDS)
         self._dirty.set()
 
     async def run(self) -> None:
@@ -123,6 +135,7 @@ class Session:
         try:
             await asyncio.gather(*tasks)
         finally:
+            self._collected()
             for task in tasks:
                 task.cancel()
 
@@ -217,6 +230,7 @@ class Session:
         while True:
             await self._pause(HEARTBEAT_SECONDS)
             self._dirty.clear()
+            self._collected()
             if not self.connected:
                 continue
             try:
@@ -228,6 +242,12 @@ class Session:
                 failures += 1
                 await self._clock.sleep(min(REDIAL_LIMIT, REDIAL_BASE * 2.0 ** min(failures, 10)))
                 self._dirty.set()
+
+    def _collected(self) -> None:
+        """What was collected goes with the report that is made now."""
+        if self._collecting is not None:
+            self._collecting.cancel()
+            self._collecting = None
 
     async def _report(self) -> bool:
         """Send what is not acknowledged; whether there is more."""
