@@ -6,7 +6,6 @@ record is written to `<run>/<name>.pid` as JSON. Nothing here knows what the pro
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 import select
@@ -66,6 +65,9 @@ class DetachedProcess:
             return running
         self.run.mkdir(parents=True, exist_ok=True)
         self.logs.mkdir(parents=True, exist_ok=True)
+        inherited = os.environ if environment is None else environment
+        # What starts us often is worth compiling once, whatever is right for the caller's own scripts.
+        passed_on = {name: value for name, value in inherited.items() if name != "PYTHONDONTWRITEBYTECODE"}
         with open(self.log_file, "ab") as log:
             child = subprocess.Popen(
                 list(command),
@@ -73,7 +75,7 @@ class DetachedProcess:
                 stdout=log,
                 stderr=log,
                 cwd="/",
-                env=None if environment is None else dict(environment),
+                env=passed_on,
                 start_new_session=True,
             )
         return self.remember(child.pid, tuple(command))
@@ -133,6 +135,8 @@ class DetachedProcess:
 
 async def ended(record: ProcessRecord) -> None:
     """Return once the process is gone. Works for processes that are not our children."""
+    import asyncio  # here, since commands that only look at processes should not pay for a loop at their start
+
     try:
         descriptor = os.pidfd_open(record.pid)
     except ProcessLookupError:

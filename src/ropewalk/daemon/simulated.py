@@ -6,10 +6,9 @@ import contextlib
 import dataclasses
 import sys
 
-from ropewalk.base.clock import SystemClock
 from ropewalk.base.errors import Fault, Retryable
 from ropewalk.base.settings import DEFAULT_CIDR, Settings
-from ropewalk.daemon import admin, ports
+from ropewalk.daemon import ports
 from ropewalk.daemon.host_claim import HostClaim
 from ropewalk.daemon.installation import Beacon, chosen_range, earlier, find_beacon, running, save_settings
 from ropewalk.daemon.processes import DetachedProcess
@@ -19,7 +18,6 @@ READY_WITHIN = 20.0
 
 def start_simulated(settings: Settings) -> Beacon:
     """Start the one process, or attach to it; returns once it answers."""
-    clock = SystemClock()
     process = DetachedProcess("aws", settings.run, settings.logs)
     chosen = chosen_range(settings, earlier(settings.home))
     if running(settings) is None:
@@ -30,6 +28,15 @@ def start_simulated(settings: Settings) -> Beacon:
         settings = dataclasses.replace(settings, default_vpc_cidr=chosen or DEFAULT_CIDR)
         save_settings(settings)
         process.start((sys.executable, "-m", "ropewalk.daemon.aws_process", str(settings.home)))
+    return _ready(settings, process)
+
+
+def _ready(settings: Settings, process: DetachedProcess) -> Beacon:
+    """Wait until it answers. Imports what that takes only now, while the process does its own imports."""
+    from ropewalk.base.clock import SystemClock
+    from ropewalk.daemon import admin
+
+    clock = SystemClock()
     until = clock.monotonic() + READY_WITHIN
     while clock.monotonic() < until and process.record() is not None:
         with contextlib.suppress(Retryable):
