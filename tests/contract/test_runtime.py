@@ -46,6 +46,8 @@ class Bench:
     exits_3: tuple[str, ...]
     """Ends with code 3 within a second, having written the line "hello from here"."""
     ignores_term: tuple[str, ...]
+    writes_a_megabyte: tuple[str, ...]
+    """To a file of its root file system, then runs until stopped."""
     folder: Path
     exec_true: tuple[str, ...] = ("true",)
     exec_fails_4: tuple[str, ...] = ("sh", "-c", "exit 4")
@@ -57,6 +59,8 @@ def _fake_behaviour(what: Workload, spec: Container) -> Behaviour:
 
     if spec.command == ("exits-3",):
         return Behaviour(run_for=0.05, exit_code=3, output=("hello from here",))
+    if spec.command == ("writes",):
+        return Behaviour(writable_bytes=1 << 20)
     return Behaviour(stops_after=None if spec.command == ("ignores",) else 0.0, exec=run)
 
 
@@ -66,7 +70,15 @@ async def fake(folder: Path) -> AsyncIterator[Bench]:
     runtime = FakeRuntime(clock, behaviours=_fake_behaviour)
     runtime.refused_pulls["localhost/none:latest"] = "missing"
     yield Bench(
-        runtime, clock, "nginx:latest", "localhost/none:latest", ("forever",), ("exits-3",), ("ignores",), folder
+        runtime,
+        clock,
+        "nginx:latest",
+        "localhost/none:latest",
+        ("forever",),
+        ("exits-3",),
+        ("ignores",),
+        ("writes",),
+        folder,
     )
 
 
@@ -84,6 +96,7 @@ async def containerd(folder: Path) -> AsyncIterator[Bench]:
                 ("sh", "-c", f"trap 'exit 0' TERM; {patient}"),
                 ("sh", "-c", "echo hello from here; exit 3"),
                 ("sh", "-c", f"trap '' TERM; {patient}"),
+                ("sh", "-c", f"head -c 1048576 /dev/urandom > /big; {patient}"),
                 folder,
             )
         finally:
@@ -275,6 +288,21 @@ async def test_statistics_are_of_what_runs(runtime_under_test: Bench) -> None:
     assert sample.id == identity and sample.memory_bytes > 0 and sample.cpu_nanoseconds >= 0
     await runtime.stop(identity, "SIGTERM", 0.0)
     assert await runtime.stats(made.workload.uid) == []
+
+
+async def test_what_a_container_writes_to_its_root_is_measured(runtime_under_test: Bench) -> None:
+    runtime, bench = runtime_under_test.runtime, runtime_under_test
+    idle = Made(bench, bench.forever, "w-idle")
+    writer = Made(bench, bench.writes_a_megabyte, "w-writer")
+    quiet, busy = await idle.start(), await writer.start()
+
+    async def measured() -> bool:
+        (sample,) = await runtime.stats(writer.workload.uid)
+        return sample.writable_bytes >= 1 << 20
+
+    await _until(measured, 30.0)
+    every = {sample.id: sample.writable_bytes for sample in await runtime.stats()}
+    assert 1 << 20 <= every[busy] < 2 << 20 and every[quiet] < 1 << 20
 
 
 async def test_removing_a_sandbox_leaves_nothing(runtime_under_test: Bench) -> None:

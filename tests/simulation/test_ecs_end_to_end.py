@@ -157,6 +157,19 @@ async def test_a_container_out_of_memory_says_so() -> None:
         assert container["exitCode"] == 137 and container["reason"].startswith("OutOfMemoryError")
 
 
+async def test_a_task_that_outgrows_its_ephemeral_storage_is_stopped_and_says_so() -> None:
+    within, beyond = 25 << 30, (25 << 30) + 1
+    async with house() as w:
+        small = await w.run(f"storage={21 << 30}")
+        down = await w.until(small, "STOPPED", 60)
+        assert down["stopCode"] == "EssentialContainerExited"
+        assert down["stoppedReason"].startswith("Ephemeral storage usage (21 GiB) exceeds the limit of 20 GiB")
+        larger = await w.run(f"storage={within}", ephemeralStorage={"sizeInGiB": 25})
+        full = await w.run(f"storage={beyond}", ephemeralStorage={"sizeInGiB": 25})
+        assert "exceeds the limit of 25 GiB" in (await w.until(full, "STOPPED", 60))["stoppedReason"]
+        assert (await w.task(larger))["lastStatus"] == "RUNNING"
+
+
 async def test_an_image_that_cannot_be_pulled_fails_the_start() -> None:
     async with house() as w:
         w.runtime.refused_pulls["nginx:latest"] = "missing"

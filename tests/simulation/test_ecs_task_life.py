@@ -149,6 +149,7 @@ async def test_every_state_is_passed_in_order_and_written_once() -> None:
         (StopCause.RESOURCE_FAILED, "no secret", "TaskFailedToStart", "ResourceInitializationError: no secret"),
         (StopCause.START_FAILED, "exec: x", "TaskFailedToStart", "CannotStartContainerError: exec: x"),
         (StopCause.REFUSED, "", "TaskFailedToStart", "Task failed to start"),
+        (StopCause.STORAGE_EXCEEDED, "Usage of x", "EssentialContainerExited", "Usage of x"),
         (StopCause.MACHINE_LOST, "host gone", "InfrastructureHealth", "host gone"),
     ],
 )

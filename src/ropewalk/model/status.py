@@ -52,6 +52,8 @@ class StopCause(Enum):
     RESOURCE_FAILED = "resource-failed"
     """Sandbox, interface, volume, log group or secret could not be had."""
     UNHEALTHY = "unhealthy"
+    STORAGE_EXCEEDED = "storage-exceeded"
+    """It holds more of the machine's disk than it may; `reason` says how much."""
     DEPENDENCY_FAILED = "dependency-failed"
     REFUSED = "refused"
     """The agent cannot run such a workload; `reason` says why."""

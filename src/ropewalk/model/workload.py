@@ -188,7 +188,7 @@ class Volume(Record, frozen=True):
     path: str = ""
     """For "host": the machine's path."""
     size_bytes: int = 0
-    """For "scratch": its limit; 0 is the workload's ephemeral storage."""
+    """For "scratch": its limit; 0 is the workload's ephemeral storage. A workload beyond it is stopped."""
 
 
 class InterfaceSpec(Record, frozen=True):
@@ -240,6 +240,8 @@ class Workload(Record, frozen=True):
     resources: Resources = Resources()
     """Of the whole workload: the sandbox's cgroup."""
     ephemeral_storage_bytes: int = 0
+    """Limit of what its running containers, scratch volumes and logs hold together; beyond it the workload is stopped
+    (docs/decisions/0011). 0: none."""
     hostname: str = ""
     dns_servers: tuple[str, ...] = ()
     dns_search: tuple[str, ...] = ()

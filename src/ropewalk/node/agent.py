@@ -35,6 +35,7 @@ from ropewalk.node.logs import LogPump
 from ropewalk.node.runner import STATE_KEY, Runner
 from ropewalk.node.runtime import ContainerExited, Runtime, RuntimeFailure, RuntimeInfo
 from ropewalk.node.session import Session, Unknown
+from ropewalk.node.storage import StorageWatch
 from ropewalk.node.transport import Transport
 from ropewalk.planning import lifecycle
 from ropewalk.planning import lifecycle_records as words
@@ -113,6 +114,9 @@ class MachineAgent:
             cores=cores,
             registry_auth=ports.registry_auth,
         )
+        self.storage = StorageWatch(
+            runtime=ports.runtime, clock=ports.clock, folders=folders, runners=lambda: list(self._runners.values())
+        )
         self.session = Session(
             facts=lambda: self.facts,
             machine=machine,
@@ -159,7 +163,13 @@ class MachineAgent:
         self.logs.adopted({uid for uid, r in self._runners.items() if not r.stopped}, self._runners.keys())
         tasks = [
             loop.create_task(part)
-            for part in (self._follow_runtime(), self.session.run(), self.logs.run(), self._serve_adopted())
+            for part in (
+                self._follow_runtime(),
+                self.session.run(),
+                self.logs.run(),
+                self.storage.run(),
+                self._serve_adopted(),
+            )
         ]
         try:
             await asyncio.gather(self._failed, *tasks)

@@ -50,14 +50,16 @@ class Behaviour:
     """(command, seconds since start) → what the command does."""
     cpu_share: float = 0.01
     memory_bytes: int = 8 << 20
+    writable_bytes: int = 0
+    """What it keeps on its root file system."""
 
 
 def from_environment(workload: Workload, container: Container) -> Behaviour:
     """The behaviour that a container's own ROPEWALK_SIMULATE describes; without it, one that runs until stopped.
 
     Words, separated by spaces: `exit=CODE`, `after=SECONDS`, `oom`, `ignore-term`, `stop-after=SECONDS`,
-    `health=CODE` (of every probe), `create=MESSAGE`, `start=MESSAGE`. A word that is none of these fails the creation
-    with a message that names it.
+    `health=CODE` (of every probe), `storage=BYTES` (written to its root), `create=MESSAGE`, `start=MESSAGE`. A word
+    that is none of these fails the creation with a message that names it.
     """
     text = next((e.value for e in container.environment if e.name == VARIABLE), "")
     return parse(text) if text else Behaviour()
@@ -90,5 +92,6 @@ def _word(name: str, value: str) -> dict[str, Any]:
         "stop-after": ("stops_after", float),
         "create": ("create_fails", str),
         "start": ("start_fails", str),
+        "storage": ("writable_bytes", int),
     }[name]
     return {field: convert(value)}

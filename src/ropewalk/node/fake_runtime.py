@@ -294,6 +294,7 @@ class FakeRuntime:
                 cpu_nanoseconds=int((now - f.state.started_at) * f.behaviour.cpu_share * 1e9),
                 memory_bytes=f.behaviour.memory_bytes,
                 memory_limit_bytes=f.spec.resources.memory_bytes,
+                writable_bytes=f.behaviour.writable_bytes,
                 processes=1,
             )
             for f in running

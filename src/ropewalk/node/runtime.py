@@ -196,6 +196,9 @@ class ContainerStats:
     """Of the sandbox's interface, shared by its containers."""
     read_bytes: int = 0
     written_bytes: int = 0
+    """Through the block layer since start: traffic, not what is kept."""
+    writable_bytes: int = 0
+    """What its own writes to its root file system take on disk; may be some seconds old, 0 until first measured."""
     processes: int = 0
 
 

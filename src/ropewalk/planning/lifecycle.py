@@ -6,7 +6,7 @@ those already under way. Nothing here reads a clock, a file or a socket; `planni
 questions (who may start, who may stop), `planning/lifecycle_records.py` the words.
 
 Two rules stand above all others: a workload that began to stop never runs again, and only `Desired` with desire STOP,
-`Unwanted`, or something that happened to its own containers makes it stop.
+`Unwanted`, or something that its own containers did or that happened to them makes it stop.
 """
 
 from __future__ import annotations
@@ -175,7 +175,7 @@ def _stop_actions(state: State) -> tuple[Action, ...]:
     if not any(c.alive for c in state.containers):
         return (Clean(),)
     return tuple(
-        Stop(c.name, c.attempt, spec.stop_signal, c.stop_at + spec.stop_timeout)
+        Stop(c.name, c.attempt, spec.stop_signal, c.stop_at + rules.stop_patience(state, spec))
         for spec, c in zip(state.workload.containers, state.containers, strict=True)
         if c.alive and c.stop_at
     )

@@ -31,6 +31,7 @@ from ropewalk.planning.lifecycle_records import (
     SandboxReady,
     Started,
     State,
+    StorageExceeded,
     Unwanted,
 )
 
@@ -263,6 +264,10 @@ def _health(container: ContainerState, health: Health, now: float) -> ContainerS
     return container if container.health is health else replace(container, health=health, health_changed_at=now)
 
 
+def _storage_exceeded(state: State, event: StorageExceeded, now: float) -> State:
+    return begin_stop(state, StopCause.STORAGE_EXCEEDED, event.reason, now)
+
+
 def _cleaned(state: State, event: Cleaned, now: float) -> State:
     if state.phase is not WorkloadPhase.STOPPING or any(c.alive for c in state.containers):
         return state
@@ -284,5 +289,6 @@ _HANDLERS: dict[type, Callable[[State, Any, float], State]] = {
     Started: _started,
     Exited: _exited,
     Probed: _probed,
+    StorageExceeded: _storage_exceeded,
     Cleaned: _cleaned,
 }

@@ -168,6 +168,12 @@ class Probed(Record, frozen=True):
     output: str = ""
 
 
+class StorageExceeded(Record, frozen=True):
+    """The workload holds more of the machine's disk than it may (`planning/storage.py`)."""
+
+    reason: str
+
+
 class Cleaned(Record, frozen=True):
     """Nothing of the workload is left in the runtime, its interface is given back."""
 
@@ -190,6 +196,7 @@ Event = Union[
     Started,
     Exited,
     Probed,
+    StorageExceeded,
     Cleaned,
     Tick,
 ]

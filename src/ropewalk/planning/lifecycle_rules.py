@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from enum import Enum
 
-from ropewalk.model.status import ContainerPhase, Health
+from ropewalk.model.status import ContainerPhase, Health, StopCause
 from ropewalk.model.workload import Container, Dependency, RestartRule, StartCondition, Workload
 from ropewalk.planning.lifecycle_records import ContainerState, State
 
@@ -23,6 +23,9 @@ SANDBOX_BASE = 0.2
 SANDBOX_LIMIT = 5.0
 SANDBOX_PATIENCE = 120.0
 """Seconds of transient failures after which a sandbox is given up."""
+STORAGE_GRACE = 1.0
+"""What a workload that fills the disk is left to stop in, however long it asks for: it goes on writing meanwhile. The
+kubelet gives as much to a pod that it evicts for its ephemeral storage."""
 
 
 class Wait(Enum):
@@ -104,6 +107,13 @@ def may_stop(state: State, name: str) -> bool:
         other.alive and any(d.container == name for d in state.workload.container(other.name).depends_on)
         for other in state.containers
     )
+
+
+def stop_patience(state: State, spec: Container) -> float:
+    """Seconds between a container's stop signal and its kill."""
+    if state.cause is StopCause.STORAGE_EXCEEDED:
+        return min(spec.stop_timeout, STORAGE_GRACE)
+    return spec.stop_timeout
 
 
 def restarts(spec: Container, exit_code: int | None) -> bool:

@@ -241,6 +241,20 @@ def test_out_of_memory_is_kept_with_its_reason() -> None:
     assert report.out_of_memory and report.reason == "OutOfMemoryError: x" and report.exit_code == 137
 
 
+def test_a_workload_over_its_storage_is_stopped_within_a_second() -> None:
+    drive = Drive(workload("w-1", container(stop_timeout=120.0), container("quick", stop_timeout=0.5))).prepared()
+    drive.start("app").start("quick")
+    drive.tell(words.StorageExceeded("too much"), 5)
+    assert (drive.state.phase, drive.state.cause) == (WorkloadPhase.STOPPING, StopCause.STORAGE_EXCEEDED)
+    assert drive.state.reason == "too much"
+    assert drive.actions == (
+        words.Stop("app", 0, "", drive.now + 1.0),
+        words.Stop("quick", 0, "", drive.now + 0.5),
+    )
+    late = Drive(workload()).prepared().start("app").tell(words.Desired(stop(workload(), 2)))
+    assert late.tell(words.StorageExceeded("x")).state.cause is StopCause.REQUESTED, "the first cause stays"
+
+
 def test_an_older_generation_never_wins_and_a_foreign_store_cannot_revive() -> None:
     drive = Drive(workload(number=5)).prepared().start("app")
     drive.tell(words.Desired(stop(workload(), 4)))
@@ -435,7 +449,7 @@ def test_events_twice_late_and_shuffled_break_nothing(what: Workload, picks: lis
                 words.Probed(name, attempt, True),
             ]
         pool += [words.Pulled(name, "d"), words.PullFailed(name, "x", transient=True)]
-    pool += [words.Desired(stop(what, 2)), words.Desired(what)]
+    pool += [words.Desired(stop(what, 2)), words.Desired(what), words.StorageExceeded("x")]
     drive = Drive(what)
     was_ending = False
     for pick in picks:

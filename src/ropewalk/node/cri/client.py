@@ -139,6 +139,12 @@ class Client:
         request = cri.ContainerStatusRequest(container_id=container)
         return (await self.call(_RUNTIME + "ContainerStatus", request, cri.ContainerStatusResponse)).status
 
+    async def layers(self, labels: dict[str, str]) -> dict[str, int]:
+        """Container → bytes in its writable layer, as CRI last measured it (every ten seconds)."""
+        request = cri.ListContainerStatsRequest(filter=cri.ContainerStatsFilter(label_selector=labels))
+        answer = await self.call(_RUNTIME + "ListContainerStats", request, cri.ListContainerStatsResponse)
+        return {stats.attributes.id: stats.writable_layer.used_bytes.value for stats in answer.stats}
+
     async def reopen_log(self, container: str) -> None:
         request = cri.ReopenContainerLogRequest(container_id=container)
         await self.call(_RUNTIME + "ReopenContainerLog", request, cri.Nothing)

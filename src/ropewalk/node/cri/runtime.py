@@ -324,10 +324,13 @@ class CriRuntime:
 
     async def stats(self, uid: WorkloadUid | None = None) -> list[ContainerStats]:
         found = await self._find_containers(uid)
-        pids = await self._pids() if found else {}
+        if not found:
+            return []
+        labels = {**_OURS, **({lowering.UID: uid} if uid else {})}
+        pids, layers = await asyncio.gather(self._pids(), answered(self._client.layers(labels)))
         now = self._clock.wall()
         sampled = (
-            statistics.sample(self.cgroups, item.id, self._group(item.id), pids[item.id], now)
+            statistics.sample(self.cgroups, item.id, self._group(item.id), pids[item.id], now, layers.get(item.id, 0))
             for item in found
             if item.id in pids and item.state == cri.CONTAINER_RUNNING
         )

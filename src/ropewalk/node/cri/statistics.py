@@ -1,4 +1,6 @@
-"""What a container has used, read from its cgroup and its network namespace: file reads, no call to containerd."""
+"""What a container has used, read from its cgroup and its network namespace: file reads, no call to containerd. Only
+containerd knows what its writable layer takes, and says so (`layer`).
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,7 @@ def interface_bytes(text: str, name: str = "eth0") -> tuple[int, int]:
     return 0, 0
 
 
-def sample(cgroups: Cgroups, container: str, group: str, pid: int, now: float) -> ContainerStats | None:
+def sample(cgroups: Cgroups, container: str, group: str, pid: int, now: float, layer: int = 0) -> ContainerStats | None:
     """None where the container has ended meanwhile."""
     usage = cgroups.usage(group)
     if usage is None:
@@ -38,5 +40,6 @@ def sample(cgroups: Cgroups, container: str, group: str, pid: int, now: float) -
         sent_bytes=sent,
         read_bytes=usage.read_bytes,
         written_bytes=usage.written_bytes,
+        writable_bytes=layer,
         processes=usage.processes,
     )
