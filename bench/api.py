@@ -24,7 +24,7 @@ _BIN = Path(sys.executable).parent
 _SECONDS = 3.0
 _MOST = {"RunTask": 300}
 """Bounded: each starts a simulated task."""
-_OURS, _MOTOS = 45671, 45672
+_OURS, _MOTOS = 4581, 4582
 _DEFINITION = {
     "family": "bench",
     "requiresCompatibilities": ["FARGATE"],

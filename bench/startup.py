@@ -48,7 +48,7 @@ def run() -> list[Row]:
     for number in range(_ROUNDS):
         with tempfile.TemporaryDirectory(prefix="rw-bench-") as folder:
             environment = {**os.environ, "ROPEWALK_HOME": folder}
-            port = 45660 + number
+            port = 4570 + number
             begun = time.perf_counter()
             command = subprocess.Popen(
                 [str(_BIN / "ropewalk"), "up", "--simulated", "--detach", "--port", str(port)],

@@ -1,13 +1,32 @@
-"""Who holds a TCP port on this host: read from /proc, so that a busy port is named with its owner."""
+"""TCP ports of this host's loopback: which are free, and who holds one, so that a busy port is named with its owner."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 _LISTEN = "0A"
+
+
+def is_free(port: int) -> bool:
+    """Whether a server could listen there now."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def any_free() -> int:
+    """A port that nobody uses at this moment, chosen by the kernel."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def _listening_inodes(port: int) -> set[str]:

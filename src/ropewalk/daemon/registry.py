@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
 from pathlib import Path
 
 from ropewalk.base.clock import Clock
 from ropewalk.base.errors import Fault
+from ropewalk.daemon import ports
 from ropewalk.daemon.oci import RegistryClient
 from ropewalk.daemon.parts import Command
 from ropewalk.daemon.processes import DetachedProcess, ProcessRecord
@@ -35,22 +35,6 @@ storage:
 http:
   addr: 127.0.0.1:{port}
 """
-
-
-def port_is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class LocalRegistry:
@@ -94,8 +78,8 @@ class LocalRegistry:
             return running
         self._folder.mkdir(parents=True, exist_ok=True)
         port = self.port
-        if not port or not port_is_free(port):
-            port = free_port()
+        if not port or not ports.is_free(port):
+            port = ports.any_free()
             (self._folder / "port").write_text(str(port))
         file = self._folder / "config.yml"
         file.write_text(configuration(self._folder / "storage", port))

@@ -11,7 +11,7 @@ import urllib.request
 import pytest
 
 from live.runtime.steps import SLEEP, Up, Watch, shell
-from ropewalk.daemon.registry import free_port
+from ropewalk.daemon.ports import any_free
 from ropewalk.model.workload import (
     EnvironmentVariable,
     InterfaceSpec,
@@ -41,7 +41,7 @@ INTERFACE = InterfaceSpec(
 
 async def test_nginx_serves_its_welcome_page_and_quits_gracefully(real: Machine, runtime: CriRuntime) -> None:
     site = real.home / "site.conf"
-    site.write_text(f"server {{ listen 127.0.0.1:{(port := free_port())}; root /usr/share/nginx/html; }}")
+    site.write_text(f"server {{ listen 127.0.0.1:{(port := any_free())}; root /usr/share/nginx/html; }}")
     web = container("web", mounts=(Mount("site", "/etc/nginx/conf.d/default.conf", read_only=True),))
     up = await Up(real, runtime, web, network=NetworkMode.HOST).create({"site": str(site)})
     await runtime.start(up.ids["web"])
