@@ -142,7 +142,7 @@ class Made:
 
 async def _until(check: Callable[[], Awaitable[bool]], seconds: float = 10.0) -> None:
     async with asyncio.timeout(seconds):
-        while not await check():  # noqa: ASYNC110 - a process outside tells no event
+        while not await check():
             await asyncio.sleep(0.01)
 
 

@@ -90,7 +90,7 @@ async def machine() -> AsyncIterator[Machine]:
 async def until(check: Callable[[], bool], seconds: float = 10.0) -> None:
     """Wait for a state of the outside world. Raises TimeoutError."""
     async with asyncio.timeout(seconds):
-        while not check():  # noqa: ASYNC110 - a process outside tells no event
+        while not check():
             await asyncio.sleep(0.01)
 
 

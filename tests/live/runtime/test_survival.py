@@ -86,7 +86,7 @@ async def test_containerd_killed_keeps_containers_logs_and_exit_codes(real: Mach
         assert (await runtime.status(up.ids["long"])).pid == states["long"].pid
 
         async with asyncio.timeout(10):
-            while (await runtime.status(up.ids["dies"])).state is not RunState.EXITED:  # noqa: ASYNC110 - CRI tells no event
+            while (await runtime.status(up.ids["dies"])).state is not RunState.EXITED:
                 await asyncio.sleep(0.01)
         assert (await runtime.status(up.ids["dies"])).exit_code == 9
     ticks = [int(line.split()[1]) for line in up.log("long").splitlines()]

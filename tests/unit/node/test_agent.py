@@ -361,7 +361,7 @@ async def test_with_real_time_and_files_nothing_is_left(tmp_path: Path) -> None:
 
     async def until(phase: WorkloadPhase) -> None:
         async with asyncio.timeout(10):
-            while "w-1" not in plane.statuses or plane.statuses["w-1"].phase is not phase:  # noqa: ASYNC110 - files tell no event
+            while "w-1" not in plane.statuses or plane.statuses["w-1"].phase is not phase:
                 await asyncio.sleep(0.01)
 
     for goal, message in ((WorkloadPhase.RUNNING, what), (WorkloadPhase.STOPPED, stop(what, 2))):
@@ -375,7 +375,7 @@ async def test_with_real_time_and_files_nothing_is_left(tmp_path: Path) -> None:
         if goal is WorkloadPhase.STOPPED:
             plane.say(Forget(WorkloadUid("w-1")))
             async with asyncio.timeout(10):
-                while (tmp_path / "logs" / "w-1").exists() or agent.statuses():  # noqa: ASYNC110 - files tell no event
+                while (tmp_path / "logs" / "w-1").exists() or agent.statuses():
                     await asyncio.sleep(0.01)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
