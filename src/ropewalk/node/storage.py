@@ -7,12 +7,11 @@ not have; docs/decisions/0011 weighs the two. Between two looks a workload may g
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from ropewalk.base.clock import Clock
 from ropewalk.base.log import logger
-from ropewalk.model.workload import Workload
 from ropewalk.node.disk_use import DiskUse
 from ropewalk.node.folders import Folders
 from ropewalk.node.runner import Runner
@@ -59,20 +58,21 @@ class StorageWatch:
         except RuntimeFailure as away:
             log.debug("storage could not be measured", reason=away)
             return
-        for runner in watched:
-            state = runner.state
-            written = sum(layers.get(container.runtime_id, 0) for container in state.containers)
-            usage = await asyncio.to_thread(self._measure, state.workload, written)
-            if reason := storage.excess(state.workload, usage):
+        states = [runner.state for runner in watched]
+        if self._folders.real:
+            usages = await asyncio.to_thread(lambda: [self._usage(state, layers) for state in states])
+        else:
+            usages = [storage.Usage(_written(state, layers)) for state in states]
+        for runner, usage in zip(watched, usages, strict=True):
+            if reason := storage.excess(runner.state.workload, usage):
                 log.warning("a workload is stopped for its storage", workload=runner.uid, reason=reason)
                 runner.post(words.StorageExceeded(reason))
 
-    def _measure(self, workload: Workload, written: int) -> storage.Usage:
-        if not self._folders.real:
-            return storage.Usage(written)
+    def _usage(self, state: words.State, layers: Mapping[str, int]) -> storage.Usage:
+        workload = state.workload
         volumes = self._folders.volumes(workload)
         return storage.Usage(
-            layers=written,
+            layers=_written(state, layers),
             logs=self._used(workload.uid, Path(self._folders.logs(workload.uid))),
             volumes={
                 volume.name: self._used(workload.uid, Path(volumes[volume.name]))
@@ -85,6 +85,10 @@ class StorageWatch:
         use = self._uses[uid].setdefault(folder, DiskUse(folder))
         use.step(ENTRIES_A_LOOK)
         return use.used
+
+
+def _written(state: words.State, layers: Mapping[str, int]) -> int:
+    return sum(layers.get(container.runtime_id, 0) for container in state.containers)
 
 
 def _is_watched(runner: Runner) -> bool:
