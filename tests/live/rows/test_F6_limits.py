@@ -16,7 +16,7 @@ ROWS: list[tuple[dict[str, Any], dict[str, Any], str]] = [
     ({"cpu": "300"}, {}, NO_SIZE),
     ({"memory": "4096"}, {}, NO_SIZE),
     ({"cpu": "4096", "memory": "31744"}, {}, NO_SIZE),
-    ({"cpu": "8192", "memory": "16384"}, {}, 'fargate_limits = "aws"'),
+    ({"cpu": "8192", "memory": "16384"}, {}, "--fargate-limits aws"),
     ({"cpu": "16384", "memory": "122880"}, {}, NO_SIZE),
     ({"cpu": ""}, {}, "Fargate requires that 'cpu' be defined at the task level."),
     ({"networkMode": "host"}, {}, "Fargate only supports network mode ‘awsvpc’."),

@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
+import msgspec
+
 from ropewalk.services.ecs import capabilities, container_definitions, container_graph, fargate, volumes
 from ropewalk.services.ecs.faults import client, not_yet
 from ropewalk.services.ecs.names import NAME
@@ -22,6 +24,8 @@ _LATER: Final = {
     "enableFaultInjection": "Set it to false.",
     "ipcMode": "Containers of a task share no IPC namespace; remove it.",
 }
+MOST_BYTES = 65_536
+"""docs.aws.amazon.com/AmazonECS/latest/developerguide/service-quotas.html: the size of a task definition."""
 MODES = ("bridge", "host", "awsvpc", "none")
 COMPATIBILITIES = ("EC2", "FARGATE", "EXTERNAL", "MANAGED_INSTANCES")
 
@@ -85,7 +89,14 @@ def normalise(params: dict[str, Any], account: str, region: str, limits: str) ->
         definition["ephemeralStorage"] = {"sizeInGiB": storage["sizeInGiB"]}
     definition["requiresAttributes"] = capabilities.required_attributes(definition)
     definition["compatibilities"] = capabilities.compatibilities(mode, not problem)
+    _check_length(definition)
     return definition
+
+
+def _check_length(definition: Document) -> None:
+    length = len(msgspec.json.encode(definition))
+    if length > MOST_BYTES:
+        raise client(f"Actual length: '{length}'. Max allowed length is '{MOST_BYTES}' bytes.")
 
 
 def _check_whole(definition: Document, fargate_problem: str) -> None:

@@ -66,7 +66,7 @@ def fargate_problem(cpu: int, memory: int, limits: str) -> str:
     if known:
         problem += (
             " (AWS has this size; this installation admits at most 4 vCPU and 30 GB."
-            ' The setting fargate_limits = "aws" admits up to 16 vCPU and 120 GB.)'
+            " One started with `ropewalk up --fargate-limits aws` admits up to 16 vCPU and 120 GB.)"
         )
     return problem
 

@@ -55,6 +55,15 @@ def test_describing_and_registering_again_changes_nothing() -> None:
     assert again == once
 
 
+def test_a_definition_holds_at_most_64_kib() -> None:
+    environment = [{"name": f"v{number}", "value": "x" * 1000} for number in range(66)]
+    register(put(lecture(), f"{CONTAINER}.environment", environment[:60]))
+    with pytest.raises(Fault) as refused:
+        register(put(lecture(), f"{CONTAINER}.environment", environment))
+    assert refused.value.code == "ClientException"
+    assert refused.value.message.endswith("Max allowed length is '65536' bytes.")
+
+
 CONTAINER = "containerDefinitions.0"
 ROWS: list[tuple[str, object, str]] = [
     ("family", "has space", "Family contains invalid characters."),
@@ -290,7 +299,7 @@ def test_large_fargate_sizes_are_admitted_by_the_setting_that_the_refusal_names(
     with pytest.raises(Fault) as refused:
         register(large)
     assert refused.value.message.startswith(f"No Fargate configuration exists for given values: {cpu} CPU, {memory}")
-    assert 'fargate_limits = "aws"' in refused.value.message
+    assert "--fargate-limits aws" in refused.value.message
     assert register(large, "aws")["cpu"] == str(cpu)
 
 
