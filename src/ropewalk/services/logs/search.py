@@ -10,7 +10,7 @@ from ropewalk.aws.operations import Call, Params
 from ropewalk.services.logs.events import RESPONSE_BYTES, time_range
 from ropewalk.services.logs.journal import FIRST, LAST, LogEvent, Place, Query
 from ropewalk.services.logs.patterns import BadPattern, compile_pattern
-from ropewalk.services.logs.slice import ON_GROUP, Logs, bad, group_of, open_token, operations, seal_token
+from ropewalk.services.logs.slice import ON_GROUP, Logs, bad, group_of, no_stream, open_token, operations, seal_token
 
 LOOKED_AT = 50_000
 """Events sifted for one page: where few match, a page may be empty and still lead on, as AWS's may."""
@@ -36,6 +36,9 @@ async def filter_log_events(logs: Logs, call: Call, params: Params) -> Params:
         place = Place(timestamp, identifier)
         if made_for != asked or not FIRST <= place <= LAST or not 0 <= identifier <= LAST.timestamp:
             raise bad("The specified nextToken is invalid.")
+    for name in names or ():
+        if await logs.journal.stream(group.uid, name) is None:
+            raise no_stream()
     streams = frozenset(names) if names else None
     if prefix:
         found = await logs.journal.streams(group.uid, prefix, "", STREAMS, False)

@@ -369,6 +369,11 @@ async def test_what_a_search_refuses(logs: Harness) -> None:
     assert bad.code == "InvalidParameterException" and "Invalid filter pattern" in bad.message
     refused = await logs.refused("FilterLogEvents", logGroupName="g", logStreamNames=["a"], logStreamNamePrefix="b")
     assert refused.code == "InvalidParameterException"
+    missing = await logs.refused("FilterLogEvents", logGroupName="g", logStreamNames=["a", "never"])
+    assert (missing.code, missing.message) == (
+        "ResourceNotFoundException",
+        "The specified log stream does not exist.",
+    )
     token = (await logs("FilterLogEvents", logGroupName="g", limit=1))["nextToken"]
     other = await logs.refused("FilterLogEvents", logGroupName="g", limit=1, nextToken=token, filterPattern="a")
     assert other.message == "The specified nextToken is invalid."
