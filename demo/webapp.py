@@ -18,16 +18,21 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 
 BIN = Path(sys.executable).parent
 DEFINITION = Path(__file__).parent / "ecs-task-definition-webapp.json"
+LOGS = (
+    "aws logs filter-log-events --log-group-name /ecs/webapp --log-stream-name-prefix web/ "
+    "--query 'events[].message' --output text"
+)
 console = Console(highlight=False)
 
 
 def run(arguments: list[str], environment: dict[str, str], show: bool = True) -> str:
     """Run one command, printed; its standard output. A failure ends the demo with the command's own words."""
     if show:
-        console.print(f"[bold cyan]$[/] {shlex.join(arguments)}", soft_wrap=True)
+        console.print(f"[bold cyan]$[/] {escape(shlex.join(arguments))}", soft_wrap=True)
     path = f"{BIN}:{environment.get('PATH', '')}"
     done = subprocess.run(arguments, env={**environment, "PATH": path}, capture_output=True, text=True, check=False)
     if done.returncode != 0:
@@ -125,8 +130,8 @@ def main() -> None:
     console.print(
         f"nginx answers at [bold]{url}[/]: a container in a network namespace of its own, behind a security group."
     )
-    console.print('To go on in this shell:   eval "$(.venv/bin/ropewalk env)"')
-    console.print("Its access log:           aws logs tail /ecs/webapp --log-stream-name-prefix web/", soft_wrap=True)
+    console.print('To go on in this shell:   eval "$(.venv/bin/ropewalk env)"; PATH=$PWD/.venv/bin:$PATH')
+    console.print(f"Its access log:           {LOGS}", markup=False, soft_wrap=True)
     console.print(f"Stop the task:            aws ecs stop-task --task {arn}", soft_wrap=True)
     console.print("Stop everything:          sudo .venv/bin/ropewalk down")
     console.print(url)
