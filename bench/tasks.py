@@ -44,6 +44,8 @@ ROUNDS = 11
 BATCHES = 3
 _POLL = 0.005
 """Often enough to see it, seldom enough not to slow down what is measured."""
+_REST = 0.3
+"""For containerd to collect what the measurement before has left: seconds before each."""
 _PATIENCE = 60.0
 _BIN = Path(sys.executable).parent
 _CGROUP = "/ropewalk/bench"
@@ -232,11 +234,16 @@ async def measure(settings: Settings) -> list[Row]:
     await asyncio.to_thread(ctr, parts, where, "images", "pull", "--plain-http", reference)
     try:
         for number in range(ROUNDS):
+            await asyncio.sleep(_REST)
             ctrs.one.append(await by_ctr(parts, settings, f"one-{number}"))
+            await asyncio.sleep(_REST)
             pods.one.append(await bare_pods(runtime, f"one-{number}", 1, logs))
+            await asyncio.sleep(_REST)
             tasks.told.one.append(await asyncio.to_thread(tasks.start, 1))
         for number in range(BATCHES):
+            await asyncio.sleep(_REST)
             pods.many.append(await bare_pods(runtime, f"many-{number}", AT_ONCE, logs))
+            await asyncio.sleep(_REST)
             tasks.told.many.append(await asyncio.to_thread(tasks.start, AT_ONCE))
     finally:
         await runtime.close()
