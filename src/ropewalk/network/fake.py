@@ -34,6 +34,8 @@ class FakeHostNetwork:
         self._sockets: dict[tuple[VpcId, str, int], socket.socket] = {}
         self.attached: dict[InterfaceId, Attachment] = {}
         """What is where, for assertions and for simulated runtimes."""
+        self._links: dict[tuple[str, str], InterfaceId] = {}
+        """(namespace, name) of what is attached: to look a link up costs the same with ten thousand."""
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -59,7 +61,7 @@ class FakeHostNetwork:
         elif isinstance(message, FabricDelta):
             self._book.change(message.change)
             for interface in message.change.removed_interfaces:
-                self.attached.pop(InterfaceId(interface), None)
+                self._drop(InterfaceId(interface))
 
     async def attach(self, attachment: Attachment) -> Attached:
         check_attachment(attachment)
@@ -70,17 +72,24 @@ class FakeHostNetwork:
         if vpc is None:
             raise Retryable(f"the fabric does not know {record.vpc} yet", after=0.2)
         subnet = subnet_of(vpc, record)
-        taken = (a for a in self.attached.values() if a.interface != record.id)
-        if any((a.namespace, a.name) == (attachment.namespace, attachment.name) for a in taken):
+        link = (attachment.namespace, attachment.name)
+        if self._links.get(link, record.id) != record.id:
             raise Fault(
                 "InvalidParameterValue",
                 f"{attachment.namespace} already has a link {attachment.name} of something else.",
             )
+        self._drop(record.id)
         self.attached[record.id] = attachment
+        self._links[link] = record.id
         return Attached(record.id, record.addresses, subnet.gateway, record.mac.lower())
 
     async def detach(self, interface: InterfaceId) -> None:
-        self.attached.pop(interface, None)
+        self._drop(interface)
+
+    def _drop(self, interface: InterfaceId) -> None:
+        gone = self.attached.pop(interface, None)
+        if gone is not None:
+            del self._links[gone.namespace, gone.name]
 
     async def listen(self, vpc: VpcId, address: str, port: int) -> socket.socket:
         spec = self._book.vpcs.get(vpc)

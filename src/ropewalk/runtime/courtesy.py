@@ -1,7 +1,7 @@
 """Requests first: background work of one process makes room while callers are being answered, within bounds.
 
 One loop answers requests and moves everything that earlier requests began. A caller who starts tasks one after another
-would wait for the tasks before; so while requests come in, reconcilers make one step for every two requests answered,
+would wait for the tasks before; so while requests come in, reconcilers make one step for every few requests answered,
 and go at their own pace again once the process has been quiet for a moment. (A share of the time would not do: a
 request that waits for background work takes long, and would so grant it more.) They are never put off for long: once
 they have been behind for a second they give way no more, whatever comes in, until there is a quiet moment again.
@@ -23,10 +23,12 @@ QUIET = 0.002
 """Seconds without a request after which nobody needs to be let through."""
 SAVED = 10
 """Steps granted at most before they are used."""
-PER_STEP = 2
-"""Requests answered for each step granted: a step costs about as much as an average request."""
+PER_STEP = 4
+"""Requests answered for each step granted: a step, with what follows from it, costs as much as two."""
 LONGEST = 1.0
 """Seconds that background work may run behind before it is put off no more."""
+CAUGHT_UP = 0.05
+"""Seconds without a request that end being behind. More than a stalled loop takes to look quiet."""
 
 
 class Courtesy:
@@ -37,7 +39,7 @@ class Courtesy:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._answering = 0
-        self._last = -QUIET
+        self._last = -CAUGHT_UP
         """When a request was last answered."""
         self._answered = 0
         self._granted = 0
@@ -50,6 +52,8 @@ class Courtesy:
         """The handler, its requests let through before background work."""
 
         async def handle(request: Asked) -> Answered:
+            if self._quiet(CAUGHT_UP):
+                self._behind_since = None
             self._answering += 1
             try:
                 return await handler(request)
@@ -62,16 +66,14 @@ class Courtesy:
 
     async def turn(self) -> None:
         """Returns when the next step of background work may be done; mostly at once."""
-        if self._quiet():
-            self._behind_since = None
+        if self._quiet(QUIET):
             return
         if self._granted:
             self._granted -= 1
             return
-        now = self._clock.monotonic()
         if self._behind_since is None:
-            self._behind_since = now
-        if now - self._behind_since >= LONGEST:
+            self._behind_since = self._clock.monotonic()
+        if self._too_late():
             return
         mine: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append(mine)
@@ -83,16 +85,16 @@ class Courtesy:
         while True:
             await self._put_off.wait()
             await self._clock.sleep(QUIET)
-            if self._quiet():
-                self._behind_since = None
-                self._release()
-            elif self._behind_since is not None and self._clock.monotonic() - self._behind_since >= LONGEST:
+            if self._quiet(QUIET) or self._too_late():
                 self._release()
             if not self._waiting:
                 self._put_off.clear()
 
-    def _quiet(self) -> bool:
-        return not self._answering and self._clock.monotonic() - self._last >= QUIET
+    def _quiet(self, seconds: float) -> bool:
+        return not self._answering and self._clock.monotonic() - self._last >= seconds
+
+    def _too_late(self) -> bool:
+        return self._behind_since is not None and self._clock.monotonic() - self._behind_since >= LONGEST
 
     def _grant(self) -> None:
         """A step, where one is due: to whoever waits, else to whoever asks next."""

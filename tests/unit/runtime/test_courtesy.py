@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from ropewalk.base.clock import VirtualClock
-from ropewalk.runtime.courtesy import LONGEST, PER_STEP, QUIET, Courtesy
+from ropewalk.runtime.courtesy import CAUGHT_UP, LONGEST, PER_STEP, QUIET, Courtesy
 
 REQUEST = QUIET / 10
 """Seconds a short request takes."""
@@ -98,6 +98,14 @@ async def test_nothing_is_put_off_for_longer_than_a_second() -> None:
     await asyncio.sleep(0)
     assert late.done(), "still behind: no more courtesy until there is a quiet moment"
     await stop(*tasks)
+
+    await clock.advance(2 * CAUGHT_UP)
+    tasks = [asyncio.create_task(caller.run(100.0)), asyncio.create_task(courtesy.run())]
+    await clock.advance(0.01)
+    again = asyncio.create_task(courtesy.turn())
+    await clock.advance(LONGEST / 2)
+    assert not again.done(), "caught up meanwhile: courteous again"
+    await stop(again, *tasks)
 
 
 async def test_a_worker_stopped_while_it_waits_takes_nobodys_turn() -> None:
