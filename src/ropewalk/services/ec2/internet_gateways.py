@@ -59,7 +59,7 @@ async def create_internet_gateway(ec2: Ec2, call: Call, params: Params) -> Param
     "AttachInternetGateway",
     "InternetGatewayId",
     "VpcId",
-    resources=on("internet-gateway", "InternetGatewayId"),
+    resources=on("internet-gateway", "InternetGatewayId", vpc="VpcId"),
 )
 async def attach_internet_gateway(ec2: Ec2, call: Call, params: Params) -> Params:
     async with ec2.topology:
@@ -80,7 +80,7 @@ async def attach_internet_gateway(ec2: Ec2, call: Call, params: Params) -> Param
     "DetachInternetGateway",
     "InternetGatewayId",
     "VpcId",
-    resources=on("internet-gateway", "InternetGatewayId"),
+    resources=on("internet-gateway", "InternetGatewayId", vpc="VpcId"),
 )
 async def detach_internet_gateway(ec2: Ec2, call: Call, params: Params) -> Params:
     async with ec2.topology:

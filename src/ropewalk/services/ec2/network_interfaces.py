@@ -228,7 +228,7 @@ async def _take(ec2: Ec2, subnet: Subnet, interface: InterfaceId, exact: list[st
     "TagSpecifications",
     "ClientToken",
     indifferent={"InterfaceType": "interface"},
-    resources=on("network-interface"),
+    resources=on("network-interface", subnet="SubnetId", security_group="Groups"),
 )
 async def create_network_interface(ec2: Ec2, call: Call, params: Params) -> Params:
     tags = specified(params, "network-interface")

@@ -118,7 +118,7 @@ async def _documents(ec2: Ec2, call: Call, tables: list[RouteTable]) -> list[Par
     ]
 
 
-@offer("CreateRouteTable", "VpcId", "TagSpecifications", "ClientToken", resources=on("route-table"))
+@offer("CreateRouteTable", "VpcId", "TagSpecifications", "ClientToken", resources=on("route-table", vpc="VpcId"))
 async def create_route_table(ec2: Ec2, call: Call, params: Params) -> Params:
     tags = specified(params, "route-table")
     token = params.get("ClientToken") or ""
@@ -238,7 +238,9 @@ def _present(table: RouteTable, destination: str) -> None:
         )
 
 
-@offer("AssociateRouteTable", "RouteTableId", "SubnetId", resources=on("route-table", "RouteTableId"))
+@offer(
+    "AssociateRouteTable", "RouteTableId", "SubnetId", resources=on("route-table", "RouteTableId", subnet="SubnetId")
+)
 async def associate_route_table(ec2: Ec2, call: Call, params: Params) -> Params:
     if not params.get("SubnetId"):
         raise missing("subnetId")

@@ -110,7 +110,7 @@ def _check_words(name: str, description: str) -> None:
     "Description",
     "VpcId",
     "TagSpecifications",
-    resources=on("security-group"),
+    resources=on("security-group", vpc="VpcId"),
 )
 async def create_security_group(ec2: Ec2, call: Call, params: Params) -> Params:
     name, description = params["GroupName"], params["Description"]

@@ -17,6 +17,7 @@ from typing import TypeVar
 from ropewalk.aws.idempotency import ClientTokens
 from ropewalk.aws.operations import Call, Operation, Operations, Params, any_resource
 from ropewalk.aws.operations import Resources as Arns
+from ropewalk.aws.request_tags import request_tags
 from ropewalk.base.clock import Clock
 from ropewalk.base.entropy import Entropy
 from ropewalk.base.errors import Fault
@@ -133,6 +134,7 @@ def offer(
         @operations.operation(name, resources=resources)
         async def checked(ec2: Ec2, call: Call, params: Params) -> Params:
             refuse_unsupported(name, params, known, defaults)
+            await _require_tagging(call, name, params)
             if params.get("DryRun"):
                 raise Fault("DryRunOperation", "Request would have succeeded, but DryRun flag is set.", status=412)
             return await run(ec2, call, params)
@@ -142,10 +144,30 @@ def offer(
     return wrap
 
 
-def on(kind: str, parameter: str = "") -> Arns:
-    """The ARN of the resource that a parameter names; of any resource of that kind where it names none."""
+async def _require_tagging(call: Call, operation: str, params: Params) -> None:
+    """To give tags while creating takes `ec2:CreateTags` as well; `ec2:CreateAction` tells it from tagging later.
+
+    docs.aws.amazon.com/AWSEC2/latest/UserGuide/supported-iam-actions-tagging.html
+    """
+    for specification in params.get("TagSpecifications") or ():
+        if specification.get("Tags"):
+            arn = call.arn("ec2", f"{specification.get('ResourceType') or '*'}/*")
+            await call.require("ec2:CreateTags", arn, {"ec2:CreateAction": (operation,), **request_tags(params)})
+
+
+def on(kind: str, parameter: str = "", **also: str) -> Arns:
+    """The ARN of the resource that a parameter names; of any resource of that kind where it names none.
+
+    `also` names the parameters of further resources that the caller must be allowed to use for this, by their kinds
+    (`security_group="Groups"`), as the Service Authorization Reference lists them for each action.
+    """
 
     def arns(call: Call, params: Params) -> list[str]:
-        return [call.arn("ec2", f"{kind}/{params.get(parameter) or '*'}")]
+        found = [call.arn("ec2", f"{kind}/{params.get(parameter) or '*'}")]
+        for other, member in also.items():
+            named = params.get(member) or ()
+            names = (named,) if isinstance(named, str) else named
+            found += [call.arn("ec2", f"{other.replace('_', '-')}/{name}") for name in names]
+        return found
 
     return arns

@@ -129,7 +129,7 @@ async def existing(ec2: Ec2, subnet_id: str) -> Subnet:
     "AvailabilityZone",
     "AvailabilityZoneId",
     "TagSpecifications",
-    resources=on("subnet"),
+    resources=on("subnet", vpc="VpcId"),
 )
 async def create_subnet(ec2: Ec2, call: Call, params: Params) -> Params:
     if not params.get("CidrBlock"):
