@@ -226,8 +226,10 @@ def test_an_unprivileged_user_finds_the_installation_of_the_usual_place(user_fol
         done = subprocess.run(command, env={**kept, **sudo}, capture_output=True, text=True, timeout=120, check=False)
         assert done.returncode == 0, done.stderr
 
+    started = False
     try:
         ropewalk("up", "--detach", "--images", "local", "--port", str(port))
+        started = True
         key = user_folder / ".config" / "ropewalk" / "client.json"
         assert (key.stat().st_uid, key.stat().st_mode & 0o777) == (stranger, 0o600)
         assert sorted(path.name for path in user_folder.iterdir()) == [".config", "nobodys"]
@@ -242,7 +244,8 @@ def test_an_unprivileged_user_finds_the_installation_of_the_usual_place(user_fol
         beside = as_user(NOBODY, "up", "--simulated", "--detach", "--port", str(port), ROPEWALK_HOME=str(nobodys))
         assert beside.returncode == 1 and f"Port {port} is taken by another user's process" in beside.stderr
     finally:
-        ropewalk("down")
+        if started:
+            ropewalk("down")
         for entry in set(system.iterdir()) - (kept_entries or set()):
             shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
         if kept_entries is None:
