@@ -6,6 +6,7 @@ cd "$(dirname "$0")/.."
 if [ -x "$bin/ropewalk" ]; then
     tools/as-root.sh "make uninstall stops what runs and removes its state" "$bin/ropewalk" reset --yes --parts
 fi
+rm -rf "${XDG_CACHE_HOME:-$HOME/.cache}/ropewalk" # programs that the tests unpacked
 rm -rf .venv build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 find . -name __pycache__ -type d -prune -exec rm -rf {} +
 find . -name '*.egg-info' -type d -prune -exec rm -rf {} +

@@ -101,7 +101,11 @@ def _commands(settings: Settings) -> dict[str, Command] | None:
 def forget(settings: Settings, parts: bool) -> None:
     """Remove the state of a stopped installation, and with `parts` the unpacked programs too."""
     kept = None if parts else default_folder(settings)
-    credentials_file(settings).unlink(missing_ok=True)
+    key = credentials_file(settings)
+    key.unlink(missing_ok=True)
+    if key.parent != settings.home:
+        with contextlib.suppress(OSError):  # somebody keeps more there
+            key.parent.rmdir()
     if settings.home.is_dir():
         for entry in settings.home.iterdir():
             if entry == kept:
