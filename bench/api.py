@@ -1,4 +1,9 @@
-"""The simulated control plane's ECS API beside moto's server: one client, one connection, one request at a time."""
+"""The simulated control plane's ECS API beside moto's server: one client, one connection, one request at a time.
+
+RunTask is measured three times: a burst of requests (the control plane answers first and starts the tasks behind them,
+for a second at most), requests without end until every task runs, and one task alone until it runs. moto's tasks do
+nothing, so only the first has something beside it.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +21,7 @@ from pathlib import Path
 import boto3
 from botocore.config import Config
 
-from bench.rows import Row
+from bench.rows import Row, median_ms
 from bench.signed import Signed, signed_request
 
 title = "requests a second with one client, beside moto_server"
@@ -24,6 +29,8 @@ _BIN = Path(sys.executable).parent
 _SECONDS = 3.0
 _MOST = {"RunTask": 300}
 """Bounded: each starts a simulated task."""
+_ENDLESS = 1500
+_ALONE = 21
 _OURS, _MOTOS = 4581, 4582
 _DEFINITION = {
     "family": "bench",
@@ -102,8 +109,10 @@ class Client:
     def __init__(self, port: int) -> None:
         self._port = port
         self._socket: socket.socket | None = None
+        self.body = b""
 
     def ask(self, wire: bytes) -> int:
+        """The answer's status; its body is in `body`."""
         for _ in range(2):
             if self._socket is None:
                 self._socket = socket.create_connection(("127.0.0.1", self._port), 30)
@@ -129,6 +138,7 @@ class Client:
         length = int(headers.split(b"content-length:")[1].split(b"\r\n")[0])
         while len(body) < length:
             body += connection.recv(65536)
+        self.body = body
         if b"connection: close" in headers or head.startswith(b"HTTP/1.0"):
             connection.close()
             self._socket = None
@@ -149,6 +159,33 @@ def rate(port: int, request: Signed, most: int) -> float:
     return count / elapsed
 
 
+def endless(port: int, key: dict[str, str], run_task: Signed) -> float:
+    """Tasks a second, from the first request to the last task RUNNING."""
+    client, wire = Client(port), run_task.wire(port)
+    counts = signed_request(port, key, "ecs", "DescribeClusters", b'{"clusters":["default"]}').wire(port)
+    begun = time.perf_counter()
+    for _ in range(_ENDLESS):
+        assert client.ask(wire) == 200
+    while client.ask(counts) == 200 and json.loads(client.body)["clusters"][0]["pendingTasksCount"]:
+        time.sleep(0.005)
+    return _ENDLESS / (time.perf_counter() - begun)
+
+
+def alone(port: int, key: dict[str, str], run_task: Signed) -> list[float]:
+    """Seconds from RunTask's answer until DescribeTasks says RUNNING, each task with the control plane to itself."""
+    client, found = Client(port), []
+    for _ in range(_ALONE):
+        assert client.ask(run_task.wire(port)) == 200
+        answered = time.perf_counter()
+        asked = json.dumps({"tasks": [json.loads(client.body)["tasks"][0]["taskArn"]]}).encode()
+        describe = signed_request(port, key, "ecs", "DescribeTasks", asked).wire(port)
+        while client.ask(describe) == 200 and json.loads(client.body)["tasks"][0]["lastStatus"] != "RUNNING":
+            time.sleep(0.001)
+        found.append(time.perf_counter() - answered)
+        time.sleep(0.05)
+    return found
+
+
 def run() -> list[Row]:
     rows = []
     with ropewalk() as our_key, moto() as their_key:
@@ -161,4 +198,8 @@ def run() -> list[Row]:
             mine.append(rate(_OURS, ours[name], most))
             a, b = sum(mine) / 2, sum(other) / 2
             rows.append(Row(name, f"{a:,.0f}/s", f"moto {b:,.0f}/s", a / b, "≥ 5"))
+        times = alone(_OURS, our_key, ours["RunTask"])
+        rows.append(Row("RunTask to RUNNING, one alone (median)", f"{median_ms(times):.1f} ms", wanted="≤ 15 ms"))
+        rate_in_all = endless(_OURS, our_key, ours["RunTask"])
+        rows.append(Row(f"RunTask × {_ENDLESS}, until all are RUNNING", f"{rate_in_all:,.0f}/s"))
     return rows

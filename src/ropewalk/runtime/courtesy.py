@@ -22,7 +22,9 @@ Answered = TypeVar("Answered")
 QUIET = 0.002
 """Seconds without a request after which nobody needs to be let through."""
 SAVED = 10
-"""Steps granted at most before they are used."""
+"""Steps that may be made at once after a pause: a caller who starts one task and asks for it until it runs is not
+kept waiting by his own questions. Also granted at most before they are used.
+"""
 PER_STEP = 4
 """Requests answered for each step granted: a step, with what follows from it, costs as much as two."""
 LONGEST = 1.0
@@ -42,7 +44,7 @@ class Courtesy:
         self._last = -CAUGHT_UP
         """When a request was last answered."""
         self._answered = 0
-        self._granted = 0
+        self._granted = SAVED
         """Steps that may be made although requests come in."""
         self._behind_since: float | None = None
         self._waiting: deque[asyncio.Future[None]] = deque()
@@ -54,6 +56,7 @@ class Courtesy:
         async def handle(request: Asked) -> Answered:
             if self._quiet(CAUGHT_UP):
                 self._behind_since = None
+                self._granted = SAVED
             self._answering += 1
             try:
                 return await handler(request)
