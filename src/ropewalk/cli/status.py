@@ -61,7 +61,7 @@ def _print(found: dict[str, Any]) -> None:
     state = "[green]ready[/]" if found["ready"] else "[yellow]not ready[/]"
     out.print(f"{found['endpoint']}  account {found['account']}  {found['region']}  {state}")
     if found["simulated"]:
-        out.print("[yellow]simulated: machines and containers are fakes[/]")
+        out.print("[yellow]simulated: machines and containers are fakes; the state survives a kill, not a power cut[/]")
     if found["accept_any_credentials"]:
         out.print("[bold red]any credentials are accepted, as the account's root[/]")
     if found["time_scale"] != 1.0:
