@@ -129,3 +129,18 @@ def test_the_range_asked_for_is_the_default_vpcs(laptop: Installation) -> None:
     ec2 = laptop.client("ec2")
     assert [vpc["CidrBlock"] for vpc in ec2.describe_vpcs()["Vpcs"]] == ["10.44.0.0/16"]
     assert laptop.subnet()["CidrBlock"].startswith("10.44.")
+
+
+def test_what_is_left_out_stays_as_it_was_but_for_switches() -> None:
+    made = Installation("--simulated", "--region", "eu-central-1", "--account", "111122223333")
+    try:
+        made.up()
+        made.ropewalk("up", "--detach")
+        made.down()
+        refused = made.ropewalk("up", "--simulated", "--detach", "--region", "us-east-1", check=False)
+        assert refused.returncode == 1 and "of region eu-central-1, not us-east-1" in refused.stderr
+        made.ropewalk("up", "--simulated", "--detach")
+        assert made.status()["region"] == "eu-central-1" and made.status()["account"] == "111122223333"
+        assert made.status()["endpoint"].endswith(str(made.port))
+    finally:
+        made.discard()

@@ -16,14 +16,10 @@ from pathlib import Path
 class Timings:
     """Waiting periods in seconds."""
 
-    healthy_without_check: float = 40.0
-    """ECS: a task with neither load balancer nor health check counts as healthy after this long RUNNING."""
     stopped_task_retention: float = 3600.0
     """ECS keeps a stopped task describable for at least an hour."""
     deleted_interface_grace: float = 0.0
     """How long an interface lingers after its task stopped."""
-    agent_lost_after: float = 60.0
-    """No word from an agent for this long: the machine's `agentConnected` turns false."""
 
     def scaled(self, factor: float) -> Timings:
         """The same periods, `factor` times shorter."""
@@ -34,6 +30,8 @@ class Timings:
 SYSTEM_HOME = Path("/var/lib/ropewalk")
 DEFAULT_PORT = 4566
 """Where tools made for this kind of endpoint look first."""
+DEFAULT_ACCOUNT = "123456789012"
+DEFAULT_REGION = "us-east-1"
 DEFAULT_CIDR = "172.31.0.0/16"
 """Of the default VPC, as in every AWS account."""
 
@@ -53,8 +51,8 @@ class Settings:
     """One installation."""
 
     home: Path = field(default_factory=default_home)
-    account: str = "123456789012"
-    region: str = "us-east-1"
+    account: str = DEFAULT_ACCOUNT
+    region: str = DEFAULT_REGION
     zones: tuple[str, ...] = ("us-east-1a", "us-east-1b", "us-east-1c")
     port: int = DEFAULT_PORT
     default_vpc_cidr: str = DEFAULT_CIDR

@@ -2,89 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
+import re
 import shlex
+import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from ipaddress import IPv4Network
+from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from ropewalk.base.errors import Fault
-from ropewalk.base.settings import DEFAULT_PORT, Settings, Timings, default_home
-from ropewalk.cli.output import console, document, explained, output_option, say
-from ropewalk.daemon.installation import Beacon, exclusive, load_settings
-
-if TYPE_CHECKING:
-    from rich.status import Status
-
-
-class RichReporter:
-    """Steps as a spinner where somebody watches, as plain lines where not."""
-
-    def __init__(self) -> None:
-        self._status: Status | None = None
-        self._title = ""
-        self._notes: list[str] = []
-        self._console = console()
-
-    def __enter__(self) -> RichReporter:
-        if self._console.is_terminal:
-            self._status = self._console.status("")
-            self._status.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._status is not None:
-            self._status.stop()
-        if error is None and self._title and self._status is not None:
-            self._console.print(f"[green]✓[/] {self._title}")
-        for note in self._notes:
-            self._console.print(note, markup=False, soft_wrap=True)
-
-    def step(self, title: str) -> None:
-        if self._status is None:
-            say(title)
-        else:
-            if self._title:
-                self._console.print(f"[green]✓[/] {self._title}")
-            self._status.update(title)
-        self._title = title
-
-    def detail(self, text: str, done: int = 0, total: int = 0) -> None:
-        if self._status is not None:
-            share = f" ({done} of {total})" if total else ""
-            self._status.update(f"{self._title}: {text}{share}")
-
-    def note(self, text: str) -> None:
-        self._notes.append(text)
-
-
-class QuietReporter:
-    """For `--output json` and for the simulated mode, which is done before a spinner would turn."""
-
-    def step(self, title: str) -> None: ...
-
-    def detail(self, text: str, done: int = 0, total: int = 0) -> None: ...
-
-    def note(self, text: str) -> None:
-        say(text)
-
-
-@contextmanager
-def reporting(quiet: bool) -> Iterator[RichReporter | QuietReporter]:
-    if quiet:
-        yield QuietReporter()
-        return
-    with RichReporter() as reporter:
-        yield reporter
+from ropewalk.base.settings import DEFAULT_ACCOUNT, DEFAULT_PORT, DEFAULT_REGION, Settings, Timings, default_home
+from ropewalk.cli.output import document, explained, output_option, say
+from ropewalk.cli.progress import reporting
+from ropewalk.daemon.installation import Beacon, alive, earlier, exclusive, load_settings
 
 
 def _require_root(arguments: list[str]) -> None:
@@ -101,20 +37,31 @@ def _preserved() -> list[str]:
     return ["--preserve-env=ROPEWALK_HOME"] if "ROPEWALK_HOME" in os.environ else []
 
 
-def _settings(
-    port: int, simulated: bool, any_credentials: bool, fargate_limits: str, time_scale: float, vpc_cidr: str, store: str
-) -> Settings:
-    return Settings(
-        home=default_home(),
-        port=port,
-        simulated=simulated,
-        accept_any_credentials=any_credentials,
-        fargate_limits=fargate_limits,
-        time_scale=time_scale,
-        timings=Timings() if time_scale == 1.0 else Timings().scaled(time_scale),
-        store=store,
-        default_vpc_cidr=vpc_cidr,
-    )
+def _store(context: click.Context, parameter: click.Parameter, given: str) -> str:
+    if given and given != "memory:" and not given.startswith(("sqlite:/", "etcd://")):
+        raise click.BadParameter(f"{given!r} names no store: write memory:, sqlite:/PATH or etcd://HOST:PORT/PREFIX.")
+    return given
+
+
+def _region(context: click.Context, parameter: click.Parameter, given: str) -> str:
+    if re.fullmatch(r"[a-z]{2}(-[a-z]+)+-[0-9]", given) is None:
+        raise click.BadParameter(f"{given!r} is not written like a region, such as eu-central-1.")
+    return given
+
+
+def _account(context: click.Context, parameter: click.Parameter, given: str) -> str:
+    if re.fullmatch(r"[0-9]{12}", given) is None:
+        raise click.BadParameter(f"{given!r} is not an account id: twelve digits.")
+    return given
+
+
+def _resolver(context: click.Context, parameter: click.Parameter, given: str) -> str:
+    if given:
+        try:
+            IPv4Address(given)
+        except ValueError as error:
+            raise click.BadParameter(str(error)) from None
+    return given
 
 
 def _range(context: click.Context, parameter: click.Parameter, given: str) -> str:
@@ -130,6 +77,30 @@ def _range(context: click.Context, parameter: click.Parameter, given: str) -> st
     return str(network)
 
 
+_SWITCHES = frozenset({"simulated", "accept_any_credentials"})
+
+
+def _is_left_out(context: click.Context, name: str) -> bool:
+    return context.get_parameter_source(name) is ParameterSource.DEFAULT
+
+
+def _settings(context: click.Context, before: Settings | None, chosen: dict[str, Any]) -> Settings:
+    """What the options say; what they leave out is as at the last start. `Any`: options are named as settings are.
+
+    A switch holds only while it runs: there is no option to turn one off.
+    """
+    if before is not None:
+        ended = _SWITCHES if not alive(before) else frozenset()
+        left_out = [name for name in chosen if _is_left_out(context, name) and name not in ended]
+        chosen = {**chosen, **{name: getattr(before, name) for name in left_out}}
+    return Settings(
+        home=default_home(),
+        zones=tuple(chosen["region"] + letter for letter in "abc"),
+        timings=Timings().scaled(chosen["time_scale"]),
+        **chosen,
+    )
+
+
 @click.command()
 @click.option("--detach", is_flag=True, help="Return once it is ready, instead of following its log.")
 @click.option("--simulated", is_flag=True, help="Fake machines: no root, no containers; everything else is the same.")
@@ -143,7 +114,6 @@ def _range(context: click.Context, parameter: click.Parameter, given: str) -> st
 )
 @click.option(
     "--accept-any-credentials",
-    "any_credentials",
     is_flag=True,
     help="On 127.0.0.1 only: take any key as the account's root. For test suites that use dummy keys.",
 )
@@ -157,30 +127,39 @@ def _range(context: click.Context, parameter: click.Parameter, given: str) -> st
 @click.option("--time-scale", type=click.FloatRange(1.0, 1000.0), default=1.0, help="Shorten AWS's waiting periods.")
 @click.option(
     "--vpc-cidr",
+    "default_vpc_cidr",
     default="",
     callback=_range,
     help="Range of the default VPC, a /16; without it 172.31.0.0/16 or the next free one.",
 )
 @click.option(
-    "--store", default="", help="etcd://HOST:PORT/PREFIX, sqlite:PATH or memory: ; without it a file in the home."
+    "--store",
+    default="",
+    callback=_store,
+    help="etcd://HOST:PORT/PREFIX, sqlite:/PATH or memory: ; without it a file in the home.",
+)
+@click.option("--region", default=DEFAULT_REGION, show_default=True, callback=_region, help="With zones a, b and c.")
+@click.option("--account", default=DEFAULT_ACCOUNT, show_default=True, callback=_account, help="Twelve digits.")
+@click.option(
+    "--resolver",
+    "upstream_resolver",
+    default="",
+    callback=_resolver,
+    help="Address of a name server for what a VPC does not know itself; without it such names do not exist.",
 )
 @output_option
-def up(
-    detach: bool,
-    simulated: bool,
-    port: int,
-    images: str,
-    any_credentials: bool,
-    fargate_limits: str,
-    time_scale: float,
-    vpc_cidr: str,
-    store: str,
-    output: str,
-) -> None:
-    """Start Ropewalk, or attach to the one that runs. Ctrl-C only detaches."""
-    settings = _settings(port, simulated, any_credentials, fargate_limits, time_scale, vpc_cidr, store)
+@click.pass_context
+def up(context: click.Context, /, detach: bool, images: str, output: str, **chosen: Any) -> None:
+    """Start Ropewalk, or attach to the one that runs. Ctrl-C only detaches.
+
+    An option that is left out stays as it was at the last start.
+    """
+    before = earlier(default_home())
+    settings = _settings(context, before, chosen)
+    if before is not None and before.mirror and _is_left_out(context, "images"):
+        images = "local"
     with explained():
-        if simulated:
+        if settings.simulated:
             from ropewalk.daemon.simulated import start_simulated
 
             with exclusive(settings):
@@ -210,9 +189,6 @@ def _announce(beacon: Beacon, output: str) -> None:
 
 def _follow(settings: Settings) -> None:
     """Show the processes' logs until Ctrl-C."""
-    import contextlib
-    import subprocess
-
     files = sorted(str(path) for path in settings.logs.glob("*.log"))
     say("Following the log. Ctrl-C detaches; everything goes on running.")
     with contextlib.suppress(KeyboardInterrupt):

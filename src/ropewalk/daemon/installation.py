@@ -97,16 +97,29 @@ def earlier(home: Path) -> Settings | None:
         return None
 
 
-_FIXED_WHILE_RUNNING = ("simulated", "port", "accept_any_credentials", "fargate_limits", "time_scale")
+_FIXED_WHILE_RUNNING = (
+    "simulated",
+    "port",
+    "accept_any_credentials",
+    "fargate_limits",
+    "time_scale",
+    "store",
+    "upstream_resolver",
+)
+_FIXED_BY_STATE = ("account", "region")
+"""Written into every ARN that the store holds."""
+
+
+def alive(settings: Settings) -> bool:
+    """Whether its control plane, or whoever would start that again, runs."""
+    processes = (DetachedProcess(name, settings.run, settings.logs) for name in ("supervisor", "aws"))
+    return any(process.record() is not None for process in processes)
 
 
 def running(wanted: Settings) -> Settings | None:
     """The settings of what runs in this home; None where nothing does. Raises `Fault` where it runs with others."""
     before = earlier(wanted.home)
-    if before is None:
-        return None
-    processes = (DetachedProcess(name, before.run, before.logs) for name in ("supervisor", "aws"))
-    if not any(process.record() is not None for process in processes):
+    if before is None or not alive(before):
         return None
     for name in _FIXED_WHILE_RUNNING:
         mine, asked = getattr(before, name), getattr(wanted, name)
@@ -119,7 +132,17 @@ def running(wanted: Settings) -> Settings | None:
 
 
 def chosen_range(wanted: Settings, before: Settings | None) -> str:
-    """Range of the default VPC: the earlier one, else the one asked for, else "". Raises `Fault` where they differ."""
+    """Range of the default VPC: the earlier one, else the one asked for, else "".
+
+    Raises `Fault` where they differ, or where the state that is there belongs to another account or region.
+    """
+    for name in _FIXED_BY_STATE if before is not None else ():
+        mine, other = getattr(before, name), getattr(wanted, name)
+        if mine != other:
+            raise Fault(
+                "IdentityFixed",
+                f"The state of this installation is of {name} {mine}, not {other}. First: ropewalk reset",
+            )
     had = before.default_vpc_cidr if before is not None else ""
     asked = wanted.default_vpc_cidr
     if had and asked and had != asked:
