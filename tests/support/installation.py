@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -189,6 +190,8 @@ class Installation:
         }
         base = {"image": "busybox:latest", "logConfiguration": LOGGED}
         full = [{**base, **container} for container in containers]
+        with contextlib.suppress(self.client("logs").exceptions.ResourceAlreadyExistsException):
+            self.client("logs").create_log_group(logGroupName="/tests")
         self.client("ecs").register_task_definition(family=family, containerDefinitions=full, **definition)
 
     def finish(self, arn: str, seconds: float = 30.0) -> dict[str, Any]:
@@ -232,13 +235,12 @@ class Installation:
 
 SLEEP = ["sh", "-c", "trap 'exit 0' TERM; sleep 600 & wait"]
 """A command that goes on until it is told to stop, and then stops at once."""
-LOGGED = {
+LOGGED: dict[str, Any] = {
     "logDriver": "awslogs",
     "options": {
         "awslogs-group": "/tests",
         "awslogs-region": "us-east-1",
         "awslogs-stream-prefix": "out",
-        "awslogs-create-group": "true",
     },
 }
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from support.installation import LECTURE, SLEEP, Installation
+from support.installation import LECTURE, LOGGED, SLEEP, Installation, eventually
 
 
 def lecture(name: str) -> dict[str, Any]:
@@ -190,3 +190,95 @@ def test_a_dependency_that_fails_stops_the_task(installation: Installation, web_
     assert found["first"]["exitCode"] == 4
     assert "exitCode" not in found["main"]
     assert task["stopCode"] == "TaskFailedToStart"
+
+
+def test_a_deaf_container_is_killed_after_its_own_stop_timeout(installation: Installation, web_group: str) -> None:
+    deaf = "trap '' TERM; echo here; while :; do sleep 1; done"
+    installation.register("deaf", {"name": "main", "command": ["sh", "-c", deaf], "stopTimeout": 2})
+    arn = installation.run_task("deaf", web_group)["taskArn"]
+    installation.wait_task(arn, "RUNNING")
+    installation.lines(arn, until="here")
+    task = installation.stop_task(arn)
+    assert task["containers"][0]["exitCode"] == 137
+    waited = (task["executionStoppedAt"] - task["stoppingAt"]).total_seconds()
+    assert 2 <= waited < 10, "not the 30 seconds of the default"
+
+
+def test_one_process_space_for_the_task_where_asked_for(installation: Installation, web_group: str) -> None:
+    look = "until ps | grep -q '[d]istinctive'; do :; done; echo seen"
+    other = {"name": "other", "command": ["sh", "-c", f": distinctive; {SLEEP[2]}"]}
+    installation.register("shared-pids", {"name": "main", "command": ["sh", "-c", look]}, other, pidMode="task")
+    arn = installation.run_task("shared-pids", web_group)["taskArn"]
+    assert installation.finish(arn)["stopCode"] == "EssentialContainerExited"
+    assert installation.lines(arn) == ["seen"]
+    alone = "sleep 1; ps | grep -q '[d]istinctive' && echo seen || echo alone"
+    installation.register("own-pids", {"name": "main", "command": ["sh", "-c", alone]}, other)
+    arn = installation.run_task("own-pids", web_group)["taskArn"]
+    installation.finish(arn)
+    assert installation.lines(arn) == ["alone"]
+
+
+def test_a_failing_health_check_is_told_and_stops_no_task(installation: Installation, web_group: str) -> None:
+    """Only a service replaces an unhealthy task; one started by RunTask goes on."""
+    installation.register(
+        "ill",
+        {
+            "name": "main",
+            "command": SLEEP,
+            "healthCheck": {"command": ["CMD", "false"], "interval": 5, "retries": 1},
+        },
+    )
+    arn = installation.run_task("ill", web_group)["taskArn"]
+    installation.wait_task(arn, "RUNNING")
+    task = eventually(
+        lambda: (found := installation.task(arn))["healthStatus"] == "UNHEALTHY" and found, "the check fails", 15
+    )
+    assert (task["lastStatus"], task["containers"][0]["healthStatus"]) == ("RUNNING", "UNHEALTHY")
+    installation.stop_task(arn)
+
+
+def test_volumes_are_taken_from_another_container_and_labels_are_told(
+    installation: Installation, web_group: str
+) -> None:
+    """volumesFrom read only, sourceContainer's own mounts; dockerLabels in the metadata document."""
+    look = (
+        "until test -s /data/made; do :; done; cat /data/made; (: >/data/more) 2>/dev/null || echo read only;"
+        ' wget -qO- $ECS_CONTAINER_METADATA_URI_V4 | grep -o \'"team":"harbour"\''
+    )
+    installation.register(
+        "from",
+        {
+            "name": "main",
+            "command": ["sh", "-c", look],
+            "volumesFrom": [{"sourceContainer": "owner", "readOnly": True}],
+            "dockerLabels": {"team": "harbour"},
+        },
+        {
+            "name": "owner",
+            "command": ["sh", "-c", f"echo by owner >/data/made; {SLEEP[2]}"],
+            "mountPoints": [{"sourceVolume": "data", "containerPath": "/data"}],
+        },
+        volumes=[{"name": "data"}],
+    )
+    arn = installation.run_task("from", web_group)["taskArn"]
+    assert installation.finish(arn)["containers"][0]["exitCode"] == 0
+    assert installation.lines(arn, until="harbour") == ["by owner", "read only", '"team":"harbour"']
+
+
+def test_a_log_group_is_made_only_by_a_role_that_may(installation: Installation, web_group: str) -> None:
+    """AmazonECSTaskExecutionRolePolicy holds no logs:CreateLogGroup, on AWS neither."""
+    made = {**LOGGED, "options": {**LOGGED["options"], "awslogs-group": "/made", "awslogs-create-group": "true"}}
+    container = {"name": "main", "command": ["sh", "-c", "echo logged"], "logConfiguration": made}
+    installation.register("maker", container)
+    task = installation.finish(installation.run_task("maker", web_group)["taskArn"])
+    assert task["stopCode"] == "TaskFailedToStart"
+    assert task["stoppedReason"].startswith("ResourceInitializationError")
+    assert "logs:CreateLogGroup" in task["stoppedReason"]
+    iam = installation.client("iam")
+    allow = {"Effect": "Allow", "Action": "logs:CreateLogGroup", "Resource": "*"}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [allow]})
+    iam.put_role_policy(RoleName="ecsTaskExecutionRole", PolicyName="make-groups", PolicyDocument=policy)
+    arn = installation.run_task("maker", web_group)["taskArn"]
+    assert installation.finish(arn)["containers"][0]["exitCode"] == 0
+    groups = installation.client("logs").describe_log_groups(logGroupNamePrefix="/made")["logGroups"]
+    assert [group["logGroupName"] for group in groups] == ["/made"]

@@ -88,11 +88,8 @@ def roomy() -> Iterator[Installation]:
 
 @pytest.mark.parametrize(("cpu", "memory"), [("8192", "16384"), ("16384", "122880")])
 def test_the_setting_that_the_refusal_names_admits_the_size(roomy: Installation, cpu: str, memory: str) -> None:
-    roomy.client("ecs").register_task_definition(**definition({"cpu": cpu, "memory": memory}, {"logConfiguration": {
-        "logDriver": "awslogs", "options": {
-            "awslogs-group": "/x", "awslogs-region": "us-east-1", "awslogs-stream-prefix": "x",
-            "awslogs-create-group": "true"}}}))  # fmt: skip
+    roomy.register("large", {"name": "main", "image": "nginx"}, cpu=cpu, memory=memory)
     groups = roomy.client("ec2").describe_security_groups(Filters=[{"Name": "group-name", "Values": ["default"]}])
-    arn = roomy.run_task("webapp", groups["SecurityGroups"][0]["GroupId"])["taskArn"]
+    arn = roomy.run_task("large", groups["SecurityGroups"][0]["GroupId"])["taskArn"]
     task = roomy.wait_task(arn, "RUNNING")
     assert (task["cpu"], task["memory"]) == (cpu, memory)
