@@ -33,7 +33,7 @@ class Logs:
     def __init__(self) -> None:
         self.lines: list[str] = []
 
-    async def append(self, batch: LogBatch) -> LogReceipt:
+    async def append(self, batch: LogBatch, role_arn: str | None) -> LogReceipt:
         self.lines += [line.message for line in batch.lines]
         return LogReceipt(batch.position)
 

@@ -44,8 +44,11 @@ class MemoryLogSink:
         self.lines: dict[tuple[str, str], list[str]] = {}
         self.positions: dict[tuple[str, str], int] = {}
         self.failure = ""
+        self.roles: list[str | None] = []
+        """As whom each batch was written."""
 
-    async def append(self, batch: LogBatch) -> LogReceipt:
+    async def append(self, batch: LogBatch, role_arn: str | None = None) -> LogReceipt:
+        self.roles.append(role_arn)
         key = (batch.workload, batch.container)
         have = self.positions.get(key, 0)
         if self.failure:

@@ -17,6 +17,7 @@ from urllib.parse import parse_qs
 
 import msgspec
 
+from ropewalk.agents.log_writers import LogWriters
 from ropewalk.agents.mirror import WorkloadMirror
 from ropewalk.agents.ports import FabricSource, LogSink
 from ropewalk.agents.sessions import AgentSession
@@ -31,6 +32,7 @@ from ropewalk.model.agent import (
     PROTOCOL_VERSION,
     Hello,
     LogBatch,
+    LogReceipt,
     MachineFacts,
     Ping,
     Receipt,
@@ -79,6 +81,7 @@ class Gateway:
         self._role_sessions = role_sessions
         self._fabric_source = fabric_source
         self._mirror = WorkloadMirror(store, clock, self._workload_changed)
+        self._log_writers = LogWriters(self._mirror)
         self._machines = Table(store, MACHINES, MachineFacts)
         self._facts: dict[str, MachineFacts] = {}
         self._statuses = StatusBook(store)
@@ -284,7 +287,11 @@ class Gateway:
     async def _logs(self, request: Request) -> Response:
         batch = msgspec.json.decode(request.body, type=LogBatch)
         self._seen(batch.machine)
-        return _json(await self._log_sink.append(batch))
+        try:
+            role = await self._log_writers.role(batch)
+        except Fault as refused:
+            return _json(LogReceipt(batch.previous, f"{refused.code}: {refused.message}"))
+        return _json(await self._log_sink.append(batch, role))
 
     async def _credentials(self, request: Request) -> Response:
         await self.synced()

@@ -123,6 +123,12 @@ _VALIDATION = {
 }
 
 
+def spoken(neutral: str, family: str = "json") -> str:
+    """A neutral code in a family's words: AccessDenied is AccessDeniedException. Any other code is left as it is."""
+    words = _WORDS.get(neutral)
+    return neutral if words is None else words[family][0]
+
+
 def family_of(wire: WireProtocol) -> str:
     return _FAMILIES.get(wire.name, "json")
 

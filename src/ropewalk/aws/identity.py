@@ -145,9 +145,29 @@ class Identity:
         profile = profile or await self._directory.profile(claims.kind, claims.name)
         if profile is None or profile.unique_id != claims.unique_id:
             raise invalid_token()
-        return self._of_session(claims, profile, request, signature.region, now)
+        return self._of_session(claims, profile, signature.region, now, request)
 
-    def _of_session(self, claims: Claims, profile: Profile, request: Request, region: str, now: float) -> Caller:
+    async def as_role(self, role_arn: str, session_name: str, region: str, now: float) -> Caller:
+        """A role as its own session would present it, made this moment. Raises `Fault` where the role is gone."""
+        profile = await self._directory.profile("role", role_arn.rpartition("/")[2])
+        if profile is None or profile.arn != role_arn:
+            raise invalid_token()
+        claims = Claims(
+            key_id="",
+            kind="role",
+            name=role_arn.rpartition("/")[2],
+            arn=role_arn,
+            unique_id=profile.unique_id,
+            account=self._account,
+            issued_at=now,
+            expires_at=now,
+            session_name=session_name,
+        )
+        return self._of_session(claims, profile, region, now)
+
+    def _of_session(
+        self, claims: Claims, profile: Profile, region: str, now: float, request: Request | None = None
+    ) -> Caller:
         permissions = profile.permissions
         if claims.policies is not None:
             session = tuple(compile_document(text) for text in claims.policies)
@@ -164,8 +184,8 @@ class Identity:
             name=claims.name,
             permissions=permissions,
             session=claims,
-            source_ip=request.peer.address,
-            user_agent=request.header("user-agent"),
+            source_ip=request.peer.address if request is not None else "",
+            user_agent=request.header("user-agent") if request is not None else "",
             region=region,
             now=now,
         )

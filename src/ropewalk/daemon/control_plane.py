@@ -16,6 +16,7 @@ from ropewalk.agents.gateway import Gateway
 from ropewalk.aws.browsers import HostRules
 from ropewalk.aws.front import Front, FrontSettings, Mount
 from ropewalk.aws.identity import Identity
+from ropewalk.aws.role_permissions import RolePermissions
 from ropewalk.base.clock import Clock
 from ropewalk.base.entropy import Entropy
 from ropewalk.base.http.messages import Request, Response
@@ -115,7 +116,7 @@ async def build(
         OWNER,
         clock=clock,
         entropy=entropy,
-        log_sink=logs.JournalSink(logs_slice),
+        log_sink=logs.JournalSink(logs_slice, RolePermissions(identity, clock, settings.region)),
         role_sessions=sts.WorkloadSessions(
             sts_slice, iam_slice.directory, TASKS, f"arn:aws:ecs:{settings.region}:{settings.account}:*"
         ),

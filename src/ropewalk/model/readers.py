@@ -80,6 +80,14 @@ class RoleSessions(Protocol):
         ...
 
 
+class RolePermissions(Protocol):
+    """Offered by the front's identity to slices that act as a workload's role."""
+
+    async def require(self, role_arn: str, session_name: str, action: str, resource: str) -> None:
+        """Raises `Fault`, with a neutral code and AWS's words, unless the role may do `action` on `resource` now."""
+        ...
+
+
 class LogGroupReader(Protocol):
     """Offered by the logs slice."""
 

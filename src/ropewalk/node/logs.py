@@ -1,6 +1,7 @@
 """The log pump: follows every container's log file and ships its lines to the control plane, none lost, none twice.
 
-The files are the buffer: while the control plane is away nothing is read, and nothing is lost up to the files' cap. The
+The files are the buffer: while the control plane is away, or refuses the lines (their role may not write them any
+more), nothing is read, and nothing is lost up to the files' cap; lines that are refused for an hour are given up. The
 cursor in the journal moves only once a batch was taken; a batch sent twice is recognised by its position. Files are
 polled, quickly while lines come and slowly while none do: an inotify watch would save little and break on overlays.
 """
@@ -38,6 +39,13 @@ SLOW = 0.5
 FILE_CAP = 16 << 20
 """A larger file is put aside; the second-last of them goes, read or not: 32 MiB a container at most."""
 RETRY_SECONDS = 1.0
+REFUSED_RETRY = 10.0
+REFUSED_KEPT = 3600.0
+"""Seconds between two tries of lines that are refused, and for how long they are kept."""
+
+
+class _Refused(Exception):
+    """The control plane will not take the lines, for the reason that it gave."""
 
 
 class _Kept(Record, frozen=True):
@@ -59,6 +67,8 @@ class _Tail:
     kept: _Kept
     idle: float = QUICK
     next_look: float = 0.0
+    refused_at: float | None = None
+    """When lines were first refused; None while they are taken."""
 
     @property
     def key(self) -> tuple[str, str]:
@@ -108,7 +118,7 @@ class LogPump:
             except (TransportFailure, NotGiven):
                 return ""
             if receipt.failure:
-                return f"log group {container.log.group} of container {container.name}: {receipt.failure}"
+                return _cannot_open(receipt.failure)
         return ""
 
     async def follow(self, workload: Workload, container: Container, attempt: int, runtime_id: str) -> None:
@@ -184,7 +194,10 @@ class LogPump:
             active = await self._advance(tail)
         except (TransportFailure, NotGiven) as away:
             log.debug("log lines wait for the control plane", workload=tail.kept.uid, reason=away)
-            tail.next_look = self._clock.monotonic() + RETRY_SECONDS
+            await self._wait(tail, RETRY_SECONDS)
+            return
+        except _Refused:
+            await self._wait(tail, REFUSED_RETRY)
             return
         except (OSError, RuntimeFailure) as failed:
             log.warning("a log file could not be read", workload=tail.kept.uid, reason=failed)
@@ -192,6 +205,14 @@ class LogPump:
             return
         tail.idle = QUICK if active else min(SLOW, tail.idle * 1.5)
         tail.next_look = self._clock.monotonic() + (0.0 if active else tail.idle)
+
+    async def _wait(self, tail: _Tail, seconds: float) -> None:
+        """Leave the lines where they are for so long; their files are kept small meanwhile."""
+        tail.next_look = self._clock.monotonic() + seconds
+        try:
+            await self._cap(tail, self._path(tail.kept, tail.kept.newest))
+        except (OSError, RuntimeFailure) as failed:
+            log.warning("a log file could not be put aside", workload=tail.kept.uid, reason=failed)
 
     async def _advance(self, tail: _Tail) -> bool:
         """One step forward; whether there may be more at once."""
@@ -207,7 +228,7 @@ class LogPump:
             return True
         found = log_files.read(present, cursor, final=over or present != path)
         if found is not None:
-            await self._move(tail, await self._ship(tail.kept, tail.kept.route, found))
+            await self._move(tail, await self._ship(tail, tail.kept.route, found))
             await self._cap(tail, path)
             return True
         if present != path:
@@ -231,13 +252,15 @@ class LogPump:
             await self._cap(tail, self._path(tail.kept, tail.kept.newest))
         return False
 
-    async def _ship(self, kept: _Kept, route: LogRoute, found: log_files.Read) -> Cursor:
-        """Send one read as one batch; answers where to go on."""
+    async def _ship(self, tail: _Tail, route: LogRoute, found: log_files.Read) -> Cursor:
+        """Send one read as one batch; answers where to go on. Raises `_Refused` while refused lines are kept."""
+        kept = tail.kept
         batch = self._batch(kept.uid, kept.container, route, kept.cursor, found.cursor, found.lines)
         receipt = await self._transport.logs(batch)
         if receipt.failure:
-            log.warning("log lines were refused", workload=kept.uid, container=kept.container, reason=receipt.failure)
+            self._refused(tail, receipt.failure)
             return found.cursor
+        tail.refused_at = None
         taken = receipt.position - kept.cursor.position
         if 0 <= taken < found.cursor.position - kept.cursor.position:
             if taken == 0:
@@ -245,6 +268,17 @@ class LogPump:
             # It had a part of them already, from before a crash: go on exactly after that.
             return replace(found.cursor, offset=kept.cursor.offset + taken, position=kept.cursor.position + taken)
         return found.cursor
+
+    def _refused(self, tail: _Tail, reason: str) -> None:
+        """Returns once the lines may be given up."""
+        about = {"workload": tail.kept.uid, "container": tail.kept.container, "reason": reason}
+        now = self._clock.monotonic()
+        if tail.refused_at is None:
+            tail.refused_at = now
+            log.warning("log lines are refused and kept for an hour", **about)
+        if now - tail.refused_at < REFUSED_KEPT:
+            raise _Refused(reason)
+        log.warning("log lines are refused and given up", **about)
 
     async def _move(self, tail: _Tail, cursor: Cursor) -> None:
         tail.kept = replace(tail.kept, cursor=cursor)
@@ -261,10 +295,15 @@ class LogPump:
     async def _cap(self, tail: _Tail, path: Path) -> None:
         """Put a file aside that has grown too large. The runtime then writes a new one at the same path."""
         try:
-            if os.stat(path).st_size < FILE_CAP or tail.kept.ended:
-                return
+            found = os.stat(path)
         except FileNotFoundError:
             return
+        if found.st_size < FILE_CAP or tail.kept.ended:
+            return
+        cursor = tail.kept.cursor
+        if not cursor.inode and path == self._path(tail.kept, cursor.attempt):
+            # Nothing of it has been read yet: it is to be found again under its other name.
+            await self._move(tail, replace(cursor, inode=found.st_ino))
         os.replace(path, log_files.rotated(path))
         await self._runtime.reopen_log(tail.kept.runtime_id)
 
@@ -286,6 +325,15 @@ class LogPump:
 
     def _path(self, kept: _Kept, attempt: int) -> Path:
         return Path(self._folders.logs(kept.uid)) / self._folders.log_path(kept.container, attempt)
+
+
+def _cannot_open(failure: str) -> str:
+    """In the words that Fargate has for a log driver that cannot open its stream (…/stopped-task-error-codes.html)."""
+    what = "group" if "logs:CreateLogGroup" in failure else "stream"
+    return (
+        "failed to validate logger args: create stream has been retried 1 times: "
+        f"failed to create Cloudwatch log {what}: {failure} : exit status 1"
+    )
 
 
 def _key(kept: _Kept) -> str:

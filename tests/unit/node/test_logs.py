@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from ropewalk.node.fake_runtime import FakeRuntime
 from ropewalk.node.folders import Folders
 from ropewalk.node.journal import MemoryJournal
 from ropewalk.node.log_files import Cursor
-from ropewalk.node.logs import LogPump
+from ropewalk.node.logs import REFUSED_KEPT, REFUSED_RETRY, LogPump
 from ropewalk.node.runtime import ContainerSetup
 from ropewalk.node.transport import TransportFailure
 from support.agents import MemoryLogSink
@@ -224,11 +225,27 @@ async def test_a_large_file_is_put_aside_and_nothing_is_lost(bench: Bench, monke
     assert log_files.rotated(bench.path()).exists() and bench.path().stat().st_size < 3000
 
 
-async def test_refused_lines_are_dropped_and_the_container_goes_on(bench: Bench) -> None:
+async def test_refused_lines_are_kept_until_they_are_taken(bench: Bench) -> None:
+    await bench.follow()
+    bench.write("before")
+    await bench.run(1)
+    bench.wire.sink.failure = "AccessDeniedException: no"
+    bench.write("refused")
+    await bench.run(1)
+    asked = len(bench.wire.batches)
+    bench.write("too")
+    await bench.run(REFUSED_KEPT - 60)
+    assert len(bench.wire.batches) - asked <= REFUSED_KEPT / REFUSED_RETRY, "asked seldom while it is refused"
+    bench.wire.sink.failure = ""
+    await bench.run(REFUSED_RETRY + 1)
+    assert bench.got == ["before", "refused", "too"]
+
+
+async def test_refused_lines_are_given_up_after_an_hour(bench: Bench) -> None:
     await bench.follow()
     bench.wire.sink.failure = "AccessDeniedException: no"
     bench.write("lost")
-    await bench.run(2)
+    await bench.run(REFUSED_KEPT + REFUSED_RETRY + 1)
     bench.wire.sink.failure = ""
     bench.wire.sink.positions["w", "app"] = bench.path().stat().st_size
     bench.write("kept")
@@ -236,9 +253,53 @@ async def test_refused_lines_are_dropped_and_the_container_goes_on(bench: Bench)
     assert bench.got == ["kept"]
 
 
+async def test_a_refused_workloads_files_go_in_the_end(bench: Bench) -> None:
+    await bench.follow()
+    bench.wire.sink.failure = "AccessDeniedException: no"
+    bench.write("lost")
+    bench.pump.ended("w", "app", 0)
+    bench.pump.forget("w")
+    await bench.run(REFUSED_KEPT / 2)
+    assert bench.path().exists() and not bench.pump.drained("w")
+    await bench.run(REFUSED_KEPT)
+    assert bench.pump.drained("w") and not Path(bench.folders.logs("w")).exists()
+
+
+@pytest.mark.parametrize("refused", [True, False])
+async def test_what_cannot_be_shipped_is_bounded_and_shipped_later(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, refused: bool
+) -> None:
+    monkeypatch.setattr(logs, "FILE_CAP", 1000)
+    monkeypatch.setattr(bench.runtime, "reopen_log", _reopened(bench))
+    await bench.follow()
+    bench.wire.sink.failure = "AccessDeniedException: no" if refused else ""
+    bench.wire.away = not refused
+    for round_number in range(5):
+        bench.write(*(f"{round_number}-{n}" for n in range(30)))
+        await bench.run(2 * REFUSED_RETRY)
+    files = [bench.path(), log_files.rotated(bench.path())]
+    assert sum(path.stat().st_size for path in files if path.exists()) < 5000
+    bench.wire.sink.failure, bench.wire.away = "", False
+    await bench.run(2 * REFUSED_RETRY)
+    assert bench.got[-30:] == [f"4-{n}" for n in range(30)], "the newest lines are those that are kept"
+
+
+def _reopened(bench: Bench) -> Callable[[str], Awaitable[None]]:
+    async def reopen(container_id: str) -> None:
+        bench.path().touch()
+
+    return reopen
+
+
 async def test_a_stream_that_cannot_be_opened_is_said_before_the_start(bench: Bench) -> None:
     bench.wire.sink.failure = "ResourceNotFoundException: The specified log group does not exist."
-    assert "log group does not exist" in await bench.pump.check(bench.workload)
+    assert await bench.pump.check(bench.workload) == (
+        "failed to validate logger args: create stream has been retried 1 times: "
+        "failed to create Cloudwatch log stream: "
+        "ResourceNotFoundException: The specified log group does not exist. : exit status 1"
+    )
+    bench.wire.sink.failure = "AccessDeniedException: User: x is not authorized to perform: logs:CreateLogGroup on …"
+    assert "failed to create Cloudwatch log group: AccessDenied" in await bench.pump.check(bench.workload)
     bench.wire.sink.failure = ""
     assert await bench.pump.check(bench.workload) == ""
     bench.wire.away = True

@@ -2,7 +2,7 @@
 
 journal = await SqliteJournal.open(home / "logs" / "events.sqlite")    # or MemoryJournal()
 logs = Logs.over(store, journal, clock, entropy, region, account)
-JournalSink(logs)                                                      # agents.ports.LogSink
+JournalSink(logs, permissions)                                         # agents.ports.LogSink
 controllers(logs)                                                      # Runnables; close the journal after them
 """
 

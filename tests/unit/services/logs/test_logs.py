@@ -14,7 +14,7 @@ from ropewalk.aws.operations import Call, Principal
 from ropewalk.base.clock import VirtualClock
 from ropewalk.base.entropy import SeededEntropy
 from ropewalk.base.errors import Fault
-from ropewalk.model.agent import LogBatch, LogLine
+from ropewalk.model.agent import LogBatch, LogLine, LogReceipt
 from ropewalk.model.ids import MachineId, WorkloadUid
 from ropewalk.services.logs import GroupReader, JournalSink, Logs, MemoryJournal, controllers, operations
 from ropewalk.services.logs.retention import Retention
@@ -31,17 +31,35 @@ class Everything:
         return None
 
 
+class Permissions:
+    """Refuses what it is told to, and remembers what it was asked."""
+
+    def __init__(self) -> None:
+        self.refused: set[str] = set()
+        self.asked: list[tuple[str, str, str, str]] = []
+
+    async def require(self, role_arn: str, session_name: str, action: str, resource: str) -> None:
+        self.asked.append((role_arn, session_name, action, resource))
+        if action in self.refused:
+            raise Fault("AccessDenied", f"User: x is not authorized to perform: {action} on resource: {resource}")
+
+
 class Harness:
     def __init__(self) -> None:
         self.clock = VirtualClock()
         self.journal = MemoryJournal()
         store = MemoryStore(SeededEntropy(1))
         self.logs = Logs.over(store, self.journal, self.clock, SeededEntropy(2), "us-east-1", ACCOUNT)
-        self.sink = JournalSink(self.logs)
+        self.may = Permissions()
+        self.sink = JournalSink(self.logs, self.may)
 
     @property
     def now(self) -> int:
         return self.logs.now()
+
+    async def take(self, batch: LogBatch, role: str | None = "") -> LogReceipt:
+        """As an agent's batch arrives; by default from a workload that names no role."""
+        return await self.sink.append(batch, role)
 
     def call(self, operation: str) -> Call:
         return Call(
@@ -418,29 +436,79 @@ async def test_the_sink_takes_a_batch_once_and_makes_the_stream(logs: Harness) -
     await logs("CreateLogGroup", logGroupName="g")
     first = batch("one", "two", at=logs.now)
     for _ in range(2):
-        receipt = await logs.sink.append(first)
+        receipt = await logs.take(first)
         assert (receipt.position, receipt.failure) == (10, "")
-    assert (await logs.sink.append(batch("three", previous=10, position=15, at=logs.now))).position == 15
+    assert (await logs.take(batch("three", previous=10, position=15, at=logs.now))).position == 15
     assert await logs.find(logStreamNames=["task"]) == ["one", "two", "three"]
 
 
 async def test_the_sink_makes_the_group_only_if_asked(logs: Harness) -> None:
-    receipt = await logs.sink.append(batch("x", previous=3, at=logs.now))
+    receipt = await logs.take(batch("x", previous=3, at=logs.now))
     assert receipt.position == 3
     assert receipt.failure == "ResourceNotFoundException: The specified log group does not exist."
-    assert (await logs.sink.append(batch("x", at=logs.now, create_group=True))).position == 10
+    assert (await logs.take(batch("x", at=logs.now, create_group=True))).position == 10
     assert await logs.find() == ["x"]
-    bad_name = await logs.sink.append(batch("x", group="a b", create_group=True))
+    bad_name = await logs.take(batch("x", group="a b", create_group=True))
     assert bad_name.failure.startswith("InvalidParameterException") and bad_name.position == 10
 
 
 async def test_the_sink_drops_and_cuts_what_is_no_event(logs: Harness) -> None:
     await logs("CreateLogGroup", logGroupName="g")
-    await logs.sink.append(batch("too old", at=logs.now - 15 * DAY, position=1))
-    await logs.sink.append(batch("", "ok", at=logs.now, previous=1, position=2))
+    await logs.take(batch("too old", at=logs.now - 15 * DAY, position=1))
+    await logs.take(batch("", "ok", at=logs.now, previous=1, position=2))
     assert await logs.find() == ["ok"]
-    await logs.sink.append(batch("é" * 600_000, at=logs.now + 1, previous=2, position=3))
+    await logs.take(batch("é" * 600_000, at=logs.now + 1, previous=2, position=3))
     long = await logs.find(logStreamNames=["task"], startTime=logs.now + 1)
     again = await logs("FilterLogEvents", logGroupName="g", startTime=logs.now + 1)
     rest = await logs("FilterLogEvents", logGroupName="g", startTime=logs.now + 1, nextToken=again["nextToken"])
     assert "".join(long + [event["message"] for event in rest["events"]]) == "é" * 600_000
+
+
+ROLE = f"arn:aws:iam::{ACCOUNT}:role/ecsTaskExecutionRole"
+
+
+async def test_the_role_is_asked_for_what_the_driver_would_call(logs: Harness) -> None:
+    opening = batch(position=0, create_group=True)
+    lines = batch("x", at=logs.now, create_group=True)
+    assert (await logs.take(opening, ROLE)).failure == (await logs.take(lines, ROLE)).failure == ""
+    assert logs.may.asked == [
+        (ROLE, "w", "logs:CreateLogStream", f"{ARN}:log-stream:task"),
+        (ROLE, "w", "logs:CreateLogGroup", f"{ARN}:log-stream:"),
+        (ROLE, "w", "logs:PutLogEvents", f"{ARN}:log-stream:task"),
+    ]
+    assert await logs.find() == ["x"]
+    await logs("DeleteLogStream", logGroupName="g", logStreamName="task")
+    logs.may.asked.clear()
+    await logs.take(batch("y", at=logs.now, previous=10, position=20), ROLE)
+    assert [action for _, _, action, _ in logs.may.asked] == ["logs:PutLogEvents", "logs:CreateLogStream"]
+
+
+@pytest.mark.parametrize("action", ["logs:CreateLogStream", "logs:CreateLogGroup"])
+async def test_a_role_that_may_not_open_its_stream_leaves_nothing_behind(logs: Harness, action: str) -> None:
+    logs.may.refused = {action}
+    receipt = await logs.take(batch(position=0, create_group=True), ROLE)
+    assert receipt.position == 0
+    assert receipt.failure.startswith(f"AccessDeniedException: User: x is not authorized to perform: {action} on")
+    assert await logs("DescribeLogGroups") == {"logGroups": []}
+
+
+async def test_a_revoked_permission_stops_the_lines_at_once_and_takes_none(logs: Harness) -> None:
+    await logs("CreateLogGroup", logGroupName="g")
+    await logs.take(batch(position=0), ROLE)
+    await logs.take(batch("one", at=logs.now), ROLE)
+    logs.may.refused = {"logs:PutLogEvents"}
+    second = batch("two", at=logs.now, previous=10, position=20)
+    refused = await logs.take(second, ROLE)
+    assert refused.position == 10 and "logs:PutLogEvents" in refused.failure
+    logs.may.refused = set()
+    assert (await logs.take(second, ROLE)).position == 20
+    assert await logs.find() == ["one", "two"]
+
+
+async def test_of_a_forgotten_workload_only_what_was_opened_before_is_taken(logs: Harness) -> None:
+    await logs("CreateLogGroup", logGroupName="g")
+    stranger = await logs.take(batch("x", at=logs.now), None)
+    assert stranger.failure.startswith("AccessDeniedException: ")
+    await logs.take(batch(position=0), ROLE)
+    assert (await logs.take(batch("last words", at=logs.now), None)).failure == ""
+    assert await logs.find() == ["last words"]
