@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -90,9 +91,16 @@ class Installation:
         self.ropewalk("down")
 
     def discard(self) -> None:
-        """Stop it if it runs, and remove its folder."""
-        self.ropewalk("reset", "--yes", check=False)
-        shutil.rmtree(self.home, ignore_errors=True)
+        """Stop it if it runs, and remove its folder. Where that fails nothing of it goes on running all the same."""
+        pids = self.pids()
+        done = self.ropewalk("reset", "--yes", check=False)
+        if done.returncode == 0:
+            shutil.rmtree(self.home, ignore_errors=True)
+            return
+        for pid in sorted(pids.values()):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        raise AssertionError(f"not taken back, left for a look: {self.home}: {done.stderr}")
 
     def logs(self) -> str:
         """The end of each process's log, for a failure's report."""

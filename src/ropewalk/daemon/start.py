@@ -21,7 +21,9 @@ from ropewalk.daemon.installation import Beacon, chosen_range, earlier, find_bea
 from ropewalk.daemon.parts import Parts, default_folder
 from ropewalk.daemon.processes import DetachedProcess
 from ropewalk.daemon.progress import Reporter
+from ropewalk.network.host_lock import HostLock
 from ropewalk.network.hostfacts import read as read_host_facts
+from ropewalk.network.names import Names
 from ropewalk.network.ranges import check_ranges, free_range
 
 READY_WITHIN = 60.0
@@ -38,6 +40,7 @@ async def _start(wanted: Settings, images: str, reporter: Reporter, clock: Clock
     _require_host(wanted)
     claim = HostClaim(wanted.home)
     claim.check()
+    _require_network(wanted)
     settings = settle(wanted)
     _require_port(settings)
     reporter.step("Parts")
@@ -87,6 +90,18 @@ def settle(wanted: Settings) -> Settings:
         else:
             chosen = str(free_range(IPv4Network(DEFAULT_CIDR), facts))
     return dataclasses.replace(wanted, default_vpc_cidr=chosen)
+
+
+def _require_network(settings: Settings) -> None:
+    """A host agent whose installation was deleted by hand still has the host's network."""
+    holder = HostLock(Names().prefix).holder()
+    ours = DetachedProcess("host-agent", settings.run, settings.logs).record()
+    if holder is not None and (ours is None or ours.pid != holder):
+        raise Fault(
+            "HostTaken",
+            f"Process {holder} runs this host's network for an installation that is not here. "
+            f"End that with its own `ropewalk down`; if its files are gone: sudo kill {holder}",
+        )
 
 
 def _require_port(settings: Settings) -> None:

@@ -29,7 +29,8 @@ class HostLock:
             opened.close()
             raise Fault(
                 "HostAgentRunning",
-                f"Process {self._holder()} already runs this host's network: use that installation, or stop it first.",
+                f"Process {self.holder() or '(unknown)'} already runs this host's network: use that installation, "
+                "or stop it first.",
             ) from error
         opened.listen(1)
         self._socket = opened
@@ -39,10 +40,12 @@ class HostLock:
             self._socket.close()
             self._socket = None
 
-    def _holder(self) -> str:
+    def holder(self) -> int | None:
+        """The process that holds it, if any does."""
         with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as asking:
             asking.settimeout(1.0)
             asking.connect(self._address)
             credentials = asking.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-            return str(struct.unpack("3i", credentials)[0])
-        return "(unknown)"
+            pid: int = struct.unpack("3i", credentials)[0]
+            return pid
+        return None

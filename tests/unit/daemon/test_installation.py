@@ -172,3 +172,13 @@ def test_the_claim_of_a_deleted_installation_is_void(tmp_path: Path) -> None:
     second.check()
     second.take()
     assert second.holder() == tmp_path / "second"
+
+
+def test_a_host_agent_without_an_installation_is_named_before_anything_starts(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(start.HostLock, "holder", lambda lock: None)
+    start._require_network(settings)
+    monkeypatch.setattr(start.HostLock, "holder", lambda lock: 4321)
+    with pytest.raises(Fault, match=r"Process 4321 runs this host's network.*sudo kill 4321"):
+        start._require_network(settings)
