@@ -24,10 +24,13 @@ from ropewalk.daemon.parts import Parts, default_folder
 from ropewalk.daemon.registry import LocalRegistry
 from ropewalk.model.ids import MachineId, Owner, WorkloadUid
 from ropewalk.model.workload import Container, Generation, Resources, Workload
+from ropewalk.node.cri.cgroups import Cgroups
 from ropewalk.node.cri.runtime import CriRuntime, Places
 from ropewalk.node.runtime import ContainerSetup, ImageInfo
 
 IMAGE = "docker.io/library/nginx:latest"
+CTR_CGROUP = "/bench"
+"""Named by ctr after its containerd namespace; it leaves the folders."""
 AT_ONCE = 8
 ROUNDS = 15
 title = "containers: one at a time and eight at once"
@@ -118,6 +121,7 @@ async def measure_in(home: Path, rounds: int) -> list[Row]:
         await end_containers(places, clock, entropy)
         await containerd.stop()
         await registry.stop()
+        Cgroups(CTR_CGROUP).remove_parent()
 
 
 def run() -> list[Row]:

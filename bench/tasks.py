@@ -26,7 +26,7 @@ import boto3
 from botocore.config import Config
 
 from bench.rows import Row
-from bench.runtime import IMAGE, ctr, pod
+from bench.runtime import CTR_CGROUP, IMAGE, ctr, pod
 from bench.signed import signed_request
 from ropewalk.base.clock import SystemClock
 from ropewalk.base.entropy import SystemEntropy
@@ -247,7 +247,8 @@ async def measure(settings: Settings) -> list[Row]:
             tasks.told.many.append(await asyncio.to_thread(tasks.start, AT_ONCE))
     finally:
         await runtime.close()
-        Cgroups(_CGROUP).remove_parent()
+        for left in (_CGROUP, CTR_CGROUP):
+            Cgroups(left).remove_parent()
     told, started = tasks.told, statistics.median(tasks.started) * 1000
     beside = f"ctr run -d {ctrs.median:.0f} ms"
     return [
