@@ -16,7 +16,7 @@ from ropewalk.model.agent import FabricDelta, FabricDown, FabricWhole
 from ropewalk.model.host import Attached, Attachment
 from ropewalk.model.ids import InterfaceId, VpcId
 from ropewalk.network.book import FabricBook, FabricDial
-from ropewalk.network.plan import check_attachment, check_listener, subnet_of
+from ropewalk.network.requests import check_attachment, check_listener, subnet_of
 
 log = logger(__name__)
 _RETRY = 1.0

@@ -31,8 +31,8 @@ from ropewalk.network.filter import Served
 from ropewalk.network.host_lock import HostLock
 from ropewalk.network.journal import Forgotten, Held, Journal, Listening, Released
 from ropewalk.network.names import PAIRS, Names
-from ropewalk.network.plan import check_attachment
 from ropewalk.network.ranges import host_routes
+from ropewalk.network.requests import check_attachment
 from ropewalk.network.resolver import Forwarder
 from ropewalk.network.router import Router, World
 from ropewalk.network.server import HostServer

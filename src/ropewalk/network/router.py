@@ -22,7 +22,8 @@ from ropewalk.network.apply_links import Placement
 from ropewalk.network.command import Command
 from ropewalk.network.filter import FilterPlanner, Served
 from ropewalk.network.names import Names, host_address
-from ropewalk.network.plan import DNS_PORT, check_listener, resolver_addresses, resolver_ports, router_plan, subnet_of
+from ropewalk.network.plan import resolver_ports, router_plan
+from ropewalk.network.requests import DNS_PORT, check_listener, resolver_addresses, subnet_of
 from ropewalk.network.resolver import Forwarder, Resolver, Zone
 from ropewalk.network.ruleset import Ruleset
 from ropewalk.network.workers import Workers

@@ -10,7 +10,8 @@ from ropewalk.base.errors import Fault
 from ropewalk.model.ids import SubnetId
 from ropewalk.network.filter import Served
 from ropewalk.network.netlink import BLACKHOLE, UNREACHABLE
-from ropewalk.network.plan import resolver_addresses, resolver_ports, router_plan, subnet_of
+from ropewalk.network.plan import resolver_ports, router_plan
+from ropewalk.network.requests import resolver_addresses, subnet_of
 from unit.network.fabrics import SUBNET, interface, vpc
 
 
