@@ -46,7 +46,7 @@ def lecture(name: str = "ecs-task-definition-webapp.json") -> dict[str, Any]:
 
 
 class Allow:
-    """Allows everything but what `denied` names, and remembers what was asked."""
+    """Allows everything but the actions and resources that `denied` names, and remembers what was asked."""
 
     def __init__(self, *denied: str) -> None:
         self.denied = denied
@@ -56,7 +56,7 @@ class Allow:
         self, principal: Principal, action: str, resource: str, context: Mapping[str, Sequence[str]]
     ) -> None:
         self.asked.append((action, resource, context))
-        if action in self.denied:
+        if action in self.denied or resource in self.denied:
             raise Fault("AccessDeniedException", f"User: {principal.arn} is not authorized to perform: {action}")
 
 
@@ -114,6 +114,7 @@ class World:
     roles: Roles
     log_groups: LogGroups
     authorizer: Allow = field(default_factory=Allow)
+    principal: Principal = ADMIN
     running: list[asyncio.Task[None]] = field(default_factory=list)
     sequences: dict[str, int] = field(default_factory=dict)
 
@@ -125,7 +126,7 @@ class World:
             request_id="request",
             account=ACCOUNT,
             region=REGION,
-            principal=ADMIN,
+            principal=self.principal,
             now=self.clock.wall(),
             source_ip="127.0.0.1",
             host="127.0.0.1:4566",
@@ -136,8 +137,7 @@ class World:
         """One request, as the front would hand it over."""
         call = self.request(operation)
         offered = package.operations.offered[operation]
-        assert list(offered.resources(call, params))
-        offered.conditions(call, params)
+        await offered.authorise(self.ecs, call, params)
         return await offered.run(self.ecs, call, params)
 
     async def refusal(self, operation: str, /, **params: Any) -> Fault:

@@ -23,7 +23,6 @@ from ropewalk.aws.operations import Authorizer, Call, Offered, Operations, Param
 from ropewalk.aws.ports import Authenticator
 from ropewalk.aws.protocols.protocol import Inbound, WireProtocol
 from ropewalk.aws.protocols.values import Malformed
-from ropewalk.aws.request_tags import request_tags
 from ropewalk.aws.routing import Located, address_of, guess_wire, locate
 from ropewalk.aws.specs import OperationSpec, ServiceSpec, UnknownService, service_spec
 from ropewalk.aws.validation import validate
@@ -234,9 +233,7 @@ class Front:
         )
         if principal.kind == _ANONYMOUS:
             return
-        context = {**request_tags(exchange.params), **offered.conditions(call, exchange.params)}
-        for resource in offered.resources(call, exchange.params):
-            await self._authorizer.require(principal, offered.action, resource, context)
+        await offered.authorise(exchange.mount.slice, call, exchange.params)
 
     async def _dispatch(self, exchange: Exchange) -> None:
         assert exchange.offered is not None and exchange.mount is not None and exchange.call is not None

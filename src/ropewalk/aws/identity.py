@@ -78,6 +78,10 @@ class Caller(Principal):
     now: float = 0.0
 
     @property
+    def unlimited(self) -> bool:
+        return self.permissions.everything
+
+    @property
     def subject(self) -> Subject:
         return Subject(self.account, self.arn, self.role_arn, user_id=self.user_id)
 

@@ -4,12 +4,16 @@ A slice writes plain coroutine functions:
 
     operations = Operations[Ecs]("ecs")
 
-    @operations.operation("CreateCluster", resources=lambda call, params: [cluster_arn(call, params)])
+    @operations.operation("CreateCluster", resources=named_cluster)
     async def create_cluster(ecs: Ecs, call: Call, params: Params) -> Params: ...
 
 `params` has been parsed and validated against the service's model: required members are there, types and bounds hold.
 The returned document is serialised by the same model. Names are the model's own (`taskDefinitionArn`); timestamps are
 floats of seconds; blobs are bytes.
+
+What a request touches is asked of the slice before the handler runs (`resources`): for each resource its ARN, and what
+policies' conditions may ask about it, its tags above all. That may cost reads; a caller to whom nothing can be refused
+is spared them.
 """
 
 from __future__ import annotations
@@ -17,6 +21,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
+
+from ropewalk.aws.request_tags import request_tags
 
 S = TypeVar("S")
 
@@ -35,6 +41,11 @@ class Principal:
     kind: str
     """"root", "user", "role" (assumed), or "service"."""
     tags: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def unlimited(self) -> bool:
+        """Nothing can be refused to this principal on account of its own permissions: it need not be asked about."""
+        return False
 
 
 class Authorizer(Protocol):
@@ -71,17 +82,30 @@ class Call:
         await self.authorizer.require(self.principal, action, resource, context or {})
 
 
+@dataclass(frozen=True, slots=True)
+class Touched:
+    """One resource of a request, as policies are asked about it."""
+
+    arn: str
+    conditions: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Condition keys (`aws:ResourceTag/env`, `ecs:cluster`, …) with their values. What the request itself says of tags
+    need not be repeated."""
+
+
 Operation = Callable[[S, Call, Params], Awaitable[Params]]
-Resources = Callable[[Call, Params], Sequence[str]]
-Conditions = Callable[[Call, Params], Mapping[str, Sequence[str]]]
+Resources = Callable[[S, Call, Params], Awaitable[Sequence[Touched]]]
+"""Runs before permission is given: it reads, changes nothing, and leaves it to the handler to refuse what is not there
+or makes no sense."""
 
 
-def any_resource(call: Call, params: Params) -> Sequence[str]:
-    return ("*",)
+async def any_resource(slice: object, call: Call, params: Params) -> Sequence[Touched]:
+    """For operations that IAM knows no resources of."""
+    return (Touched("*"),)
 
 
-def no_conditions(call: Call, params: Params) -> Mapping[str, Sequence[str]]:
-    return {}
+async def handler_asks(slice: object, call: Call, params: Params) -> Sequence[Touched]:
+    """For operations whose handler itself asks (`Call.require`), or that need no permission."""
+    return ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +116,15 @@ class Offered(Generic[S]):
     run: Operation[S]
     action: str
     """IAM action, "ecs:RunTask"."""
-    resources: Resources
-    conditions: Conditions
-    """Service-specific condition keys (`ecs:cluster`, …) with their values."""
+    resources: Resources[S]
+
+    async def authorise(self, slice: S, call: Call, params: Params) -> None:
+        """Raises AccessDenied unless the caller may do this to every resource that the request touches."""
+        if call.principal.unlimited:
+            return
+        tags = request_tags(params)
+        for touched in await self.resources(slice, call, params):
+            await call.require(self.action, touched.arn, {**tags, **touched.conditions})
 
 
 class Operations(Generic[S]):
@@ -110,13 +140,12 @@ class Operations(Generic[S]):
         name: str,
         *,
         action: str | None = None,
-        resources: Resources = any_resource,
-        conditions: Conditions = no_conditions,
+        resources: Resources[S] = any_resource,
     ) -> Callable[[Operation[S]], Operation[S]]:
         def offer(run: Operation[S]) -> Operation[S]:
             if name in self.offered:
                 raise ValueError(f"{self.service}:{name} is offered twice")
-            self.offered[name] = Offered(name, run, action or f"{self.action_prefix}:{name}", resources, conditions)
+            self.offered[name] = Offered(name, run, action or f"{self.action_prefix}:{name}", resources)
             return run
 
         return offer

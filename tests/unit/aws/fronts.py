@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 
 from ropewalk.aws.front import Front, FrontSettings, Mount
-from ropewalk.aws.operations import Call, Operations, Params, Principal
+from ropewalk.aws.operations import Call, Operations, Params, Principal, Touched
 from ropewalk.base.clock import VirtualClock
 from ropewalk.base.entropy import SeededEntropy
 from ropewalk.base.errors import Fault, Retryable
@@ -44,6 +44,7 @@ class Gate:
 @dataclass
 class Slice:
     seen: list[Params] = field(default_factory=list)
+    told: dict[str, list[str]] = field(default_factory=dict)
 
 
 ecs = Operations[Slice]("ecs")
@@ -51,7 +52,11 @@ sts = Operations[Slice]("sts")
 ec2 = Operations[Slice]("ec2")
 
 
-@ecs.operation("DescribeClusters", resources=lambda call, params: params.get("clusters", ["*"]))
+async def named_clusters(slice: Slice, call: Call, params: Params) -> list[Touched]:
+    return [Touched(name, slice.told) for name in params.get("clusters", ["*"])]
+
+
+@ecs.operation("DescribeClusters", resources=named_clusters)
 async def describe_clusters(slice: Slice, call: Call, params: Params) -> Params:
     slice.seen.append(params)
     return {"clusters": [{"clusterName": name} for name in params.get("clusters", [])], "failures": []}
@@ -67,7 +72,11 @@ async def delete_cluster(slice: Slice, call: Call, params: Params) -> Params:
     raise Fault("ClusterNotFoundException", "Cluster not found.")
 
 
-@ecs.operation("TagResource", conditions=lambda call, params: {"ecs:cluster": ["a"]})
+async def tagged(slice: Slice, call: Call, params: Params) -> list[Touched]:
+    return [Touched("*", {"ecs:cluster": ["a"]})]
+
+
+@ecs.operation("TagResource", resources=tagged)
 async def tag_resource(slice: Slice, call: Call, params: Params) -> Params:
     return {}
 

@@ -42,7 +42,7 @@ async def test_the_front_asks_only_when_told_to(monkeypatch: pytest.MonkeyPatch)
         return {"custers": []}
 
     offered = ecs.offered["DescribeClusters"]
-    changed = type(offered)(offered.name, misspelt, offered.action, offered.resources, offered.conditions)
+    changed = type(offered)(offered.name, misspelt, offered.action, offered.resources)
     monkeypatch.setitem(ecs.offered, "DescribeClusters", changed)
     assert (await Bench().json("DescribeClusters", {}))[0] == 200
     strict = Bench(settings=FrontSettings("us-east-1", "123456789012", check_answers=True))

@@ -176,3 +176,10 @@ async def test_steps_stand_in_the_order_that_is_written_down() -> None:
     assert [name for name, _ in Bench().front.steps] == [
         "limits", "browsers", "locate", "authenticate", "parse", "validate", "authorise", "dispatch", "serialise",
     ]  # fmt: skip
+
+
+async def test_each_resource_is_told_with_its_own_conditions() -> None:
+    bench = Bench()
+    bench.slice.told = {"aws:ResourceTag/env": ["prod"]}
+    await bench.json("DescribeClusters", {"clusters": ["a", "b"]})
+    assert bench.gate.told == [bench.slice.told, bench.slice.told]

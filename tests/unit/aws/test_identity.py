@@ -7,7 +7,8 @@ import json
 import pytest
 
 from ropewalk.aws.identity import Caller, Identity, conditions
-from ropewalk.aws.operations import Principal
+from ropewalk.aws.operations import Call, Operations, Params, Principal, Touched
+from ropewalk.aws.resource_tags import resource_tags
 from ropewalk.aws.sessions import Claims, Sealer, access_key_id, account_of
 from ropewalk.base.clock import VirtualClock
 from ropewalk.base.entropy import SeededEntropy
@@ -225,3 +226,35 @@ def test_key_ids_tell_their_account(account: str) -> None:
 async def test_a_principal_of_unknown_making_is_a_bug(world: World) -> None:
     with pytest.raises(TypeError):
         await world.identity.require(Principal("a", ACCOUNT, "i", "user"), "ecs:RunTask", "*", {})
+
+
+async def test_a_deny_on_a_resources_tag_holds_and_an_administrator_is_not_asked_about(world: World) -> None:
+    condition = {"StringEquals": {"aws:ResourceTag/env": "prod"}}
+    deny = {"Effect": "Deny", "Action": "*", "Resource": "*", "Condition": condition}
+    everything = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+    key = await world.user("anna", json.dumps({"Version": "2012-10-17", "Statement": [everything, deny]}))
+    anna = await world.caller(*key)
+    assert not anna.unlimited
+    reads: list[str] = []
+
+    async def cluster(tags: dict[str, str], call: Call, params: Params) -> list[Touched]:
+        reads.append(call.principal.arn)
+        return [Touched(CLUSTER, resource_tags(tags.items()))]
+
+    operations = Operations[dict[str, str]]("ecs")
+
+    @operations.operation("DeleteCluster", resources=cluster)
+    async def delete(tags: dict[str, str], call: Call, params: Params) -> Params:
+        return {}
+
+    def call(principal: Principal) -> Call:
+        return Call("ecs", "DeleteCluster", "r", ACCOUNT, "us-east-1", principal, 0.0, "", "", world.identity)
+
+    offered = operations.offered["DeleteCluster"]
+    await offered.authorise({"env": "test"}, call(anna), {})
+    with pytest.raises(Fault, match="explicit deny"):
+        await offered.authorise({"env": "prod"}, call(anna), {})
+    administrator = await world.caller(world.admin.access_key_id, world.admin.secret_access_key)
+    assert administrator.unlimited
+    await offered.authorise({"env": "prod"}, call(administrator), {})
+    assert reads == [anna.arn, anna.arn]

@@ -14,8 +14,9 @@ from ropewalk.services.ec2.describing import Description, tag_list
 from ropewalk.services.ec2.faults import has_dependencies, invalid, not_found
 from ropewalk.services.ec2.ids import new_id
 from ropewalk.services.ec2.records import InternetGateway
-from ropewalk.services.ec2.slice import Ec2, offer, on
+from ropewalk.services.ec2.slice import Ec2, offer
 from ropewalk.services.ec2.tagging import specified
+from ropewalk.services.ec2.touching import on
 
 DESCRIPTION = Description(
     kind="igw",

@@ -19,9 +19,10 @@ from ropewalk.services.ec2.faults import combination, group_elsewhere, invalid, 
 from ropewalk.services.ec2.holds import Doomed
 from ropewalk.services.ec2.ids import derived_id, mac_of, parse_address, private_dns_name
 from ropewalk.services.ec2.records import Interface, SecurityGroup, Subnet, Tags, Vpc
-from ropewalk.services.ec2.slice import Ec2, offer, on
+from ropewalk.services.ec2.slice import Ec2, offer
 from ropewalk.services.ec2.subnets import zone_id
 from ropewalk.services.ec2.tagging import specified
+from ropewalk.services.ec2.touching import on
 
 MAX_GROUPS = 5
 """AWS's quota of groups an interface."""
@@ -303,7 +304,7 @@ async def delete_network_interface(ec2: Ec2, call: Call, params: Params) -> Para
     "Description",
     "SourceDestCheck",
     "Groups",
-    resources=on("network-interface", "NetworkInterfaceId"),
+    resources=on("network-interface", "NetworkInterfaceId", security_group="Groups"),
 )
 async def modify_network_interface_attribute(ec2: Ec2, call: Call, params: Params) -> Params:
     given = [name for name in ("Description", "SourceDestCheck", "Groups") if params.get(name) is not None]

@@ -19,8 +19,9 @@ from ropewalk.services.ec2.describing import Description, tag_list
 from ropewalk.services.ec2.faults import has_dependencies, invalid, missing, not_found, token_mismatch
 from ropewalk.services.ec2.ids import derived_id, new_id, parse_cidr
 from ropewalk.services.ec2.records import Route, RouteTable, Subnet, Vpc
-from ropewalk.services.ec2.slice import Ec2, offer, on
+from ropewalk.services.ec2.slice import Ec2, offer
 from ropewalk.services.ec2.tagging import specified
+from ropewalk.services.ec2.touching import on
 from ropewalk.store.protocol import KeyExists
 
 MAX_ROUTES = 50
@@ -260,7 +261,7 @@ async def associate_route_table(ec2: Ec2, call: Call, params: Params) -> Params:
     return {"AssociationId": association, "AssociationState": {"State": "associated"}}
 
 
-@offer("DisassociateRouteTable", "AssociationId", resources=on("route-table"))
+@offer("DisassociateRouteTable", "AssociationId", resources=on("route-table", "RouteTableId"))
 async def disassociate_route_table(ec2: Ec2, call: Call, params: Params) -> Params:
     async with ec2.topology:
         subnet, vpc = await _associated(ec2, params["AssociationId"])

@@ -29,8 +29,9 @@ from ropewalk.services.ec2.permissions import (
 )
 from ropewalk.services.ec2.records import GroupRule, SecurityGroup
 from ropewalk.services.ec2.security_groups import existing
-from ropewalk.services.ec2.slice import Ec2, offer, on
+from ropewalk.services.ec2.slice import Ec2, offer
 from ropewalk.services.ec2.tagging import specified
+from ropewalk.services.ec2.touching import on
 
 MAX_RULES = 60
 """AWS's quota, each direction."""

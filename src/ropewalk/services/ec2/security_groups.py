@@ -20,8 +20,9 @@ from ropewalk.services.ec2.ids import new_id
 from ropewalk.services.ec2.lifecycle import egress_to_everywhere
 from ropewalk.services.ec2.permissions import joined
 from ropewalk.services.ec2.records import SecurityGroup
-from ropewalk.services.ec2.slice import Ec2, offer, on
+from ropewalk.services.ec2.slice import Ec2, offer
 from ropewalk.services.ec2.tagging import specified
+from ropewalk.services.ec2.touching import named_group, on
 
 _CHARACTERS = re.compile(r"[A-Za-z0-9. _\-:/()#,@\[\]+=&;{}!$*]{1,255}")
 
@@ -80,11 +81,10 @@ async def existing(ec2: Ec2, params: Params) -> SecurityGroup:
     name = params.get("GroupName")
     if not name:
         raise missing("groupName or groupId")
-    defaults = {item.record.id for item in await ec2.vpcs.list() if item.record.is_default}
-    for item in await ec2.groups.list():
-        if item.record.name == name and item.record.vpc in defaults:
-            return item.record
-    raise Fault("InvalidGroup.NotFound", f"The security group '{name}' does not exist in default VPC")
+    group = await named_group(ec2, name)
+    if group is None:
+        raise Fault("InvalidGroup.NotFound", f"The security group '{name}' does not exist in default VPC")
+    return group
 
 
 def _check_words(name: str, description: str) -> None:

@@ -16,7 +16,7 @@ from typing import TypeVar
 
 from ropewalk.aws.idempotency import ClientTokens
 from ropewalk.aws.operations import Call, Operation, Operations, Params, any_resource
-from ropewalk.aws.operations import Resources as Arns
+from ropewalk.aws.operations import Resources as Touching
 from ropewalk.aws.request_tags import request_tags
 from ropewalk.base.clock import Clock
 from ropewalk.base.entropy import Entropy
@@ -124,7 +124,7 @@ def offer(
     name: str,
     *acts_on: str,
     indifferent: Mapping[str, object] | None = None,
-    resources: Arns = any_resource,
+    resources: Touching[Ec2] = any_resource,
 ) -> Callable[[Operation[Ec2]], Operation[Ec2]]:
     """Offer an operation that acts on the parameters named; `indifferent` values ask for what happens anyway."""
     known = frozenset(acts_on)
@@ -153,21 +153,3 @@ async def _require_tagging(call: Call, operation: str, params: Params) -> None:
         if specification.get("Tags"):
             arn = call.arn("ec2", f"{specification.get('ResourceType') or '*'}/*")
             await call.require("ec2:CreateTags", arn, {"ec2:CreateAction": (operation,), **request_tags(params)})
-
-
-def on(kind: str, parameter: str = "", **also: str) -> Arns:
-    """The ARN of the resource that a parameter names; of any resource of that kind where it names none.
-
-    `also` names the parameters of further resources that the caller must be allowed to use for this, by their kinds
-    (`security_group="Groups"`), as the Service Authorization Reference lists them for each action.
-    """
-
-    def arns(call: Call, params: Params) -> list[str]:
-        found = [call.arn("ec2", f"{kind}/{params.get(parameter) or '*'}")]
-        for other, member in also.items():
-            named = params.get(member) or ()
-            names = (named,) if isinstance(named, str) else named
-            found += [call.arn("ec2", f"{other.replace('_', '-')}/{name}") for name in names]
-        return found
-
-    return arns

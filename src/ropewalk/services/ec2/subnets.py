@@ -23,8 +23,9 @@ from ropewalk.services.ec2.holds import InUse
 from ropewalk.services.ec2.ids import new_id, parse_cidr
 from ropewalk.services.ec2.lifecycle import make_default_subnet
 from ropewalk.services.ec2.records import Subnet
-from ropewalk.services.ec2.slice import Ec2, offer, on
+from ropewalk.services.ec2.slice import Ec2, offer
 from ropewalk.services.ec2.tagging import specified
+from ropewalk.services.ec2.touching import on
 
 DESCRIPTION = Description(
     kind="subnet",

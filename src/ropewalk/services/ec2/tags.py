@@ -15,9 +15,11 @@ from ropewalk.base.errors import Fault
 from ropewalk.runtime.table import Table
 from ropewalk.services.ec2.describing import Description
 from ropewalk.services.ec2.faults import invalid, missing, not_found
+from ropewalk.services.ec2.kinds import kind_of, rule_of, tables
 from ropewalk.services.ec2.records import SecurityGroup, Tags
 from ropewalk.services.ec2.slice import Ec2, offer
 from ropewalk.services.ec2.tagging import bounded, checked
+from ropewalk.services.ec2.touching import identified
 
 Change = Callable[[Tags], Tags]
 
@@ -30,35 +32,20 @@ DESCRIPTION = Description(
 )
 
 
-def _tables(ec2: Ec2) -> dict[str, tuple[str, Table[Any]]]:
-    """By prefix of id: the resource type and its table. `Any`: records of each kind have `tags` in common."""
-    return {
-        "vpc": ("vpc", ec2.vpcs),
-        "subnet": ("subnet", ec2.subnets),
-        "rtb": ("route-table", ec2.route_tables),
-        "igw": ("internet-gateway", ec2.gateways),
-        "sg": ("security-group", ec2.groups),
-        "eni": ("network-interface", ec2.interfaces),
-        "acl": ("network-acl", ec2.acls),
-        "dopt": ("dhcp-options", ec2.dhcp_options),
-    }
-
-
 async def _changes(ec2: Ec2, resources: list[str]) -> list[Callable[[Change], Any]]:
     """What applies a change to the tags of each resource. Raises for an id that names nothing."""
-    tables = _tables(ec2)
     found: list[Callable[[Change], Any]] = []
     for name in dict.fromkeys(resources):
-        kind = name.partition("-")[0]
-        if kind == "sgr":
-            found.append(await _rule_change(ec2, name))
-        elif kind in tables:
-            table = tables[kind][1]
-            if await table.get(name) is None:
-                raise not_found(kind, name)
-            found.append(_record_change(table, name))
-        else:
+        kind = kind_of(name)
+        if kind is None:
             raise Fault("InvalidID", f"The ID '{name}' is not valid")
+        if kind == "security-group-rule":
+            found.append(await _rule_change(ec2, name))
+            continue
+        table = tables(ec2)[kind]
+        if await table.get(name) is None:
+            raise not_found(name.partition("-")[0], name)
+        found.append(_record_change(table, name))
     return found
 
 
@@ -67,10 +54,10 @@ def _record_change(table: Table[Any], name: str) -> Callable[[Change], Any]:
 
 
 async def _rule_change(ec2: Ec2, name: str) -> Callable[[Change], Any]:
-    for item in await ec2.groups.list():
-        if any(rule.id == name for rule in item.record.rules):
-            return lambda change: ec2.groups.mutate(item.record.id, lambda group: _retagged(group, name, change))
-    raise not_found("sgr", name)
+    found = await rule_of(ec2, name)
+    if found is None:
+        raise not_found("sgr", name)
+    return lambda change: ec2.groups.mutate(found[0], lambda group: _retagged(group, name, change))
 
 
 def _retagged(group: SecurityGroup, name: str, change: Change) -> SecurityGroup:
@@ -80,24 +67,7 @@ def _retagged(group: SecurityGroup, name: str, change: Change) -> SecurityGroup:
     return msgspec.structs.replace(group, rules=rules)
 
 
-def _arns(call: Call, params: Params) -> list[str]:
-    kinds = {
-        "vpc": "vpc",
-        "subnet": "subnet",
-        "rtb": "route-table",
-        "igw": "internet-gateway",
-        "sg": "security-group",
-        "sgr": "security-group-rule",
-        "eni": "network-interface",
-        "acl": "network-acl",
-        "dopt": "dhcp-options",
-    }
-    return [
-        call.arn("ec2", f"{kinds.get(name.partition('-')[0], '*')}/{name}") for name in params.get("Resources") or []
-    ]
-
-
-@offer("CreateTags", "Resources", "Tags", resources=_arns)
+@offer("CreateTags", "Resources", "Tags", resources=identified)
 async def create_tags(ec2: Ec2, call: Call, params: Params) -> Params:
     if not params.get("Tags"):
         raise missing("tagSet")
@@ -115,7 +85,7 @@ async def _current(ec2: Ec2, resources: list[str]) -> list[Tags]:
     return [tags for name, _, tags in every if name in set(resources)]
 
 
-@offer("DeleteTags", "Resources", "Tags", resources=_arns)
+@offer("DeleteTags", "Resources", "Tags", resources=identified)
 async def delete_tags(ec2: Ec2, call: Call, params: Params) -> Params:
     """A tag without a value goes whatever its value; one with a value only if it has it; no tags: all go."""
     given = params.get("Tags") or []
@@ -141,7 +111,7 @@ async def delete_tags(ec2: Ec2, call: Call, params: Params) -> Params:
 
 async def _all(ec2: Ec2) -> list[tuple[str, str, Tags]]:
     """(id, resource type, tags) of everything that can have tags."""
-    every = [(i.record.id, kind, i.record.tags) for kind, table in _tables(ec2).values() for i in await table.list()]
+    every = [(i.record.id, kind, i.record.tags) for kind, table in tables(ec2).items() for i in await table.list()]
     rules = [(r.id, "security-group-rule", r.tags) for i in await ec2.groups.list() for r in i.record.rules]
     return [*every, *rules]
 

@@ -15,8 +15,9 @@ from ropewalk.services.ec2.holds import InUse
 from ropewalk.services.ec2.ids import parse_cidr
 from ropewalk.services.ec2.lifecycle import finish, furnish_default, make_vpc
 from ropewalk.services.ec2.records import Vpc
-from ropewalk.services.ec2.slice import Ec2, offer, on
+from ropewalk.services.ec2.slice import Ec2, offer
 from ropewalk.services.ec2.tagging import specified
+from ropewalk.services.ec2.touching import on
 
 WIDEST_PREFIX, NARROWEST_PREFIX = 16, 28
 

@@ -12,6 +12,7 @@ from typing import Final
 from ropewalk.aws.operations import Call, Params
 from ropewalk.services.ecs import paging
 from ropewalk.services.ecs.faults import invalid, not_yet_invalid
+from ropewalk.services.ecs.permissions import account_setting, everything, on
 from ropewalk.services.ecs.records import Document
 from ropewalk.services.ecs.slice import Ecs, operations
 
@@ -69,11 +70,11 @@ async def _put(ecs: Ecs, call: Call, params: Params) -> Params:
     return {"setting": _document(name, _principal(ecs, params))}
 
 
-operations.operation("PutAccountSetting")(_put)
-operations.operation("PutAccountSettingDefault")(_put)
+for _name in ("PutAccountSetting", "PutAccountSettingDefault"):
+    operations.operation(_name, resources=on(everything, account_setting))(_put)
 
 
-@operations.operation("DeleteAccountSetting")
+@operations.operation("DeleteAccountSetting", resources=on(everything, account_setting))
 async def delete_account_setting(ecs: Ecs, call: Call, params: Params) -> Params:
     """Back to the default, which is what holds."""
     _check_name(params["name"])

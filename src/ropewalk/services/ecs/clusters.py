@@ -16,6 +16,7 @@ from ropewalk.base.errors import Fault
 from ropewalk.services.ecs import capacity, paging, tags
 from ropewalk.services.ecs.faults import cluster_not_found, invalid, not_yet_invalid
 from ropewalk.services.ecs.names import DEFAULT_CLUSTER, NAME, cluster_name
+from ropewalk.services.ecs.permissions import cluster_arns, cluster_providers, on
 from ropewalk.services.ecs.records import Cluster, Document
 from ropewalk.services.ecs.slice import Ecs, operations
 from ropewalk.store.protocol import KeyExists
@@ -105,13 +106,7 @@ def _refuse(params: Params) -> None:
         raise not_yet_invalid("serviceConnectDefaults", "There are no Cloud Map namespaces so far; remove it.")
 
 
-def cluster_arns(call: Call, params: Params) -> list[str]:
-    """The cluster that a request names."""
-    text = params.get("cluster") or params.get("clusterName") or DEFAULT_CLUSTER
-    return [text if text.startswith("arn:") else call.arn("ecs", f"cluster/{text}")]
-
-
-@operations.operation("CreateCluster", resources=cluster_arns)
+@operations.operation("CreateCluster", resources=on(cluster_arns, cluster_providers))
 async def create_cluster(ecs: Ecs, call: Call, params: Params) -> Params:
     """Idempotent: the same request again answers the same cluster."""
     name = params.get("clusterName") or DEFAULT_CLUSTER
@@ -161,7 +156,7 @@ def _described(call: Call, params: Params) -> list[str]:
     return [text if text.startswith("arn:") else call.arn("ecs", f"cluster/{text}") for text in names]
 
 
-@operations.operation("DescribeClusters", resources=_described)
+@operations.operation("DescribeClusters", resources=on(_described))
 async def describe_clusters(ecs: Ecs, call: Call, params: Params) -> Params:
     asked = params.get("clusters") or [DEFAULT_CLUSTER]
     if len(asked) > MOST_DESCRIBED:
@@ -191,7 +186,7 @@ async def list_clusters(ecs: Ecs, call: Call, params: Params) -> Params:
     return {"clusterArns": arns, **({"nextToken": token} if token else {})}
 
 
-@operations.operation("DeleteCluster", resources=cluster_arns)
+@operations.operation("DeleteCluster", resources=on(cluster_arns))
 async def delete_cluster(ecs: Ecs, call: Call, params: Params) -> Params:
     name = cluster_name(ecs.arns, params["cluster"])
 
@@ -227,7 +222,7 @@ async def _change(ecs: Ecs, text: str, **fields: Any) -> Cluster:
     return cluster
 
 
-@operations.operation("UpdateCluster", resources=cluster_arns)
+@operations.operation("UpdateCluster", resources=on(cluster_arns))
 async def update_cluster(ecs: Ecs, call: Call, params: Params) -> Params:
     _refuse(params)
     cluster = await active(ecs, params["cluster"])
@@ -235,14 +230,14 @@ async def update_cluster(ecs: Ecs, call: Call, params: Params) -> Params:
     return {"cluster": document(ecs, cluster, _CREATED)}
 
 
-@operations.operation("UpdateClusterSettings", resources=cluster_arns)
+@operations.operation("UpdateClusterSettings", resources=on(cluster_arns))
 async def update_cluster_settings(ecs: Ecs, call: Call, params: Params) -> Params:
     cluster = await active(ecs, params["cluster"])
     cluster = await _change(ecs, cluster.name, settings=_settings(params["settings"], cluster.settings))
     return {"cluster": document(ecs, cluster, _CREATED)}
 
 
-@operations.operation("PutClusterCapacityProviders", resources=cluster_arns)
+@operations.operation("PutClusterCapacityProviders", resources=on(cluster_arns, cluster_providers))
 async def put_cluster_capacity_providers(ecs: Ecs, call: Call, params: Params) -> Params:
     providers = capacity.check_providers(params["capacityProviders"])
     strategy = capacity.parse(params["defaultCapacityProviderStrategy"], providers)

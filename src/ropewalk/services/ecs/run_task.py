@@ -11,10 +11,12 @@ import asyncio
 
 from msgspec.structs import replace
 
-from ropewalk.aws.operations import Call, Params
+from ropewalk.aws.operations import Call, Params, handler_asks
+from ropewalk.aws.request_tags import request_tags
 from ropewalk.base.errors import Fault
 from ropewalk.services.ecs import clusters, run_request, task_definitions, task_network
 from ropewalk.services.ecs.faults import client, invalid
+from ropewalk.services.ecs.permissions import definition_arn, existing_cluster, started, touched
 from ropewalk.services.ecs.placement import Choice, Room
 from ropewalk.services.ecs.records import Cluster, Document, Task, TaskDefinition, head_of
 from ropewalk.services.ecs.slice import Ecs, operations
@@ -23,29 +25,50 @@ from ropewalk.services.ecs.task_documents import document
 NO_CAPACITY = "Capacity is unavailable at this time. Please try again later or in a different availability zone"
 
 
-def _conditions(call: Call, params: Params) -> dict[str, list[str]]:
-    return {"ecs:cluster": clusters.cluster_arns(call, params)}
-
-
-@operations.operation("RunTask", resources=task_definitions.named_arn, conditions=_conditions)
+@operations.operation("RunTask", resources=handler_asks)
 async def run_task(ecs: Ecs, call: Call, params: Params) -> Params:
-    """https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_RunTask.html"""
+    """https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_RunTask.html
+
+    A family alone is looked up once: what the policies are asked about is what runs, whoever registers meanwhile.
+    """
+    found = await task_definitions.find(ecs, params["taskDefinition"])
+    await _require(ecs, call, params, found)
     run_request.check(params)
     cluster = await clusters.active(ecs, params.get("cluster"))
     if not (token := params.get("clientToken")):
-        return await _run(ecs, call, params, cluster, {}, "")
+        return await _run(ecs, call, params, cluster, _usable(found), {}, "")
     async with ecs.client_tokens.hold((cluster.name, token)):
         digest = run_request.digest(params)
         made = await _already(ecs, cluster.name, token, digest)
         if made and len(made) == made[min(made)].token_count:
             return _answer(ecs, list(made.values()), (params.get("count") or 1) - len(made))
-        return await _run(ecs, call, params, cluster, made, digest)
+        return await _run(ecs, call, params, cluster, _usable(found), made, digest)
 
 
-async def _run(ecs: Ecs, call: Call, params: Params, cluster: Cluster, made: dict[int, Task], digest: str) -> Params:
+async def _require(ecs: Ecs, call: Call, params: Params, found: TaskDefinition | None) -> None:
+    """Raises AccessDenied unless the caller may start this very revision, so."""
+    if call.principal.unlimited:
+        return
+    if found is None:
+        arn = definition_arn(call, params["taskDefinition"])
+    else:
+        arn = ecs.arns.definition(found.family, found.revision)
+    conditions = started(call, params, await existing_cluster(ecs, params))
+    asked = await touched(ecs, arn, {**request_tags(params), **conditions})
+    await call.require("ecs:RunTask", asked.arn, asked.conditions)
+
+
+async def _run(
+    ecs: Ecs,
+    call: Call,
+    params: Params,
+    cluster: Cluster,
+    definition: TaskDefinition,
+    made: dict[int, Task],
+    digest: str,
+) -> Params:
     """Make the tasks of the request that `made` lacks."""
     launch = run_request.launch(params, cluster)
-    definition = await _definition(ecs, params["taskDefinition"])
     shape = run_request.shape(definition.document, params, ecs.settings.account, ecs.settings.fargate_limits)
     given_tags = run_request.task_tags(params, definition.tags, cluster.name)
     network = await task_network.resolve(
@@ -112,8 +135,8 @@ async def _already(ecs: Ecs, cluster: str, token: str, digest: str) -> dict[int,
     return made
 
 
-async def _definition(ecs: Ecs, text: str) -> TaskDefinition:
-    definition = await task_definitions.find(ecs, text)
+def _usable(definition: TaskDefinition | None) -> TaskDefinition:
+    """Raises where there is none, or none that may still run on Fargate."""
     if definition is None:
         raise client("TaskDefinition not found.")
     if definition.status != "ACTIVE":

@@ -12,6 +12,7 @@ from ropewalk.base.errors import Fault
 from ropewalk.services.ecs import tags
 from ropewalk.services.ecs.faults import cluster_not_found, invalid
 from ropewalk.services.ecs.names import cluster_name, definition_name
+from ropewalk.services.ecs.permissions import on
 from ropewalk.services.ecs.records import Cluster, Task, TaskDefinition, definition_key
 from ropewalk.services.ecs.slice import Ecs, operations
 from ropewalk.services.ecs.tags import Change, Tags
@@ -69,21 +70,21 @@ def _resource(call: Call, params: Params) -> list[str]:
     return [params["resourceArn"]]
 
 
-@operations.operation("TagResource", resources=_resource)
+@operations.operation("TagResource", resources=on(_resource))
 async def tag_resource(ecs: Ecs, call: Call, params: Params) -> Params:
     new = tags.parse(params["tags"])
     await _apply(ecs, params["resourceArn"], lambda old: tags.merged(old, new))
     return {}
 
 
-@operations.operation("UntagResource", resources=_resource)
+@operations.operation("UntagResource", resources=on(_resource))
 async def untag_resource(ecs: Ecs, call: Call, params: Params) -> Params:
     keys = params["tagKeys"]
     await _apply(ecs, params["resourceArn"], lambda old: tags.without(old, keys))
     return {}
 
 
-@operations.operation("ListTagsForResource", resources=_resource)
+@operations.operation("ListTagsForResource", resources=on(_resource))
 async def list_tags_for_resource(ecs: Ecs, call: Call, params: Params) -> Params:
     found = await _apply(ecs, params["resourceArn"], lambda old: old)
     return {"tags": tags.document(found)}

@@ -16,6 +16,7 @@ from ropewalk.runtime.controller import DONE, Result
 from ropewalk.services.ecs import paging, registration, tags
 from ropewalk.services.ecs.faults import client, invalid
 from ropewalk.services.ecs.names import definition_name
+from ropewalk.services.ecs.permissions import definition_arns, on, registered
 from ropewalk.services.ecs.records import (
     DefinitionHead,
     Document,
@@ -62,12 +63,6 @@ def _family_arn(call: Call, params: Params) -> list[str]:
     return [call.arn("ecs", f"task-definition/{params.get('family', '*')}:*")]
 
 
-def named_arn(call: Call, params: Params) -> list[str]:
-    """The resource that an operation with a `taskDefinition` acts on; a family alone stands for all its revisions."""
-    arn = _arn(call, params.get("taskDefinition", "*"))
-    return [arn if ":" in arn.rpartition("/")[2] else f"{arn}:*"]
-
-
 async def require_pass_role(call: Call, *roles: str | None) -> None:
     """The caller may hand these roles to tasks. Raises AccessDenied."""
     for role in dict.fromkeys(roles):
@@ -75,7 +70,7 @@ async def require_pass_role(call: Call, *roles: str | None) -> None:
             await call.require("iam:PassRole", role, {"iam:PassedToService": ["ecs-tasks.amazonaws.com"]})
 
 
-@operations.operation("RegisterTaskDefinition", resources=_family_arn)
+@operations.operation("RegisterTaskDefinition", resources=on(_family_arn, registered))
 async def register_task_definition(ecs: Ecs, call: Call, params: Params) -> Params:
     """https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_RegisterTaskDefinition.html"""
     settings = ecs.settings
@@ -104,7 +99,7 @@ async def register_task_definition(ecs: Ecs, call: Call, params: Params) -> Para
         return {"taskDefinition": document(ecs, record), "tags": tags.document(given_tags)}
 
 
-@operations.operation("DescribeTaskDefinition", resources=named_arn)
+@operations.operation("DescribeTaskDefinition", resources=on(definition_arns))
 async def describe_task_definition(ecs: Ecs, call: Call, params: Params) -> Params:
     record = await find(ecs, params["taskDefinition"])
     if record is None:
@@ -115,7 +110,7 @@ async def describe_task_definition(ecs: Ecs, call: Call, params: Params) -> Para
     return answer
 
 
-@operations.operation("DeregisterTaskDefinition", resources=named_arn)
+@operations.operation("DeregisterTaskDefinition", resources=on(definition_arns))
 async def deregister_task_definition(ecs: Ecs, call: Call, params: Params) -> Params:
     key = _exact(ecs, params["taskDefinition"], "deregister")
 
@@ -141,9 +136,7 @@ def _exact(ecs: Ecs, text: str, verb: str) -> str:
     return definition_key(family, revision)
 
 
-@operations.operation(
-    "DeleteTaskDefinitions", resources=lambda call, params: [_arn(call, text) for text in params["taskDefinitions"]]
-)
+@operations.operation("DeleteTaskDefinitions", resources=on(definition_arns))
 async def delete_task_definitions(ecs: Ecs, call: Call, params: Params) -> Params:
     """INACTIVE revisions go DELETE_IN_PROGRESS at once, and vanish once no task uses them."""
     asked = params["taskDefinitions"]
@@ -174,10 +167,6 @@ async def delete_task_definitions(ecs: Ecs, call: Call, params: Params) -> Param
             ecs.catalogue.note(key, DefinitionHead(record.status))
             done.append(document(ecs, record))
     return {"taskDefinitions": done, "failures": failures}
-
-
-def _arn(call: Call, text: str) -> str:
-    return text if text.startswith("arn:") else call.arn("ecs", f"task-definition/{text}")
 
 
 @operations.operation("ListTaskDefinitions")

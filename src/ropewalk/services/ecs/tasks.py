@@ -14,6 +14,7 @@ from ropewalk.services.ecs import clusters, paging, task_states
 from ropewalk.services.ecs.faults import invalid, service_not_found
 from ropewalk.services.ecs.index import TaskIndex
 from ropewalk.services.ecs.names import task_id
+from ropewalk.services.ecs.permissions import cluster_arns, definition_arns, everything, in_cluster, on, placed
 from ropewalk.services.ecs.records import Document, Task, TaskHead, head_of
 from ropewalk.services.ecs.slice import Ecs, operations
 from ropewalk.services.ecs.task_documents import document
@@ -24,7 +25,7 @@ STOPPED_BY_USER = "Task stopped by user"
 
 
 def _task_arns(call: Call, params: Params) -> list[str]:
-    cluster = clusters.cluster_arns(call, params)[0].rpartition("/")[2]
+    cluster = cluster_arns(call, params)[0].rpartition("/")[2]
     names = params.get("tasks") or [params.get("task", "*")]
     return [_task_arn(call, cluster, name) for name in names]
 
@@ -37,11 +38,7 @@ def _task_arn(call: Call, cluster: str, name: str) -> str:
     return name if "/" in rest or not slash else f"{start}{slash}{cluster}/{rest}"
 
 
-def _cluster_condition(call: Call, params: Params) -> dict[str, list[str]]:
-    return {"ecs:cluster": clusters.cluster_arns(call, params)}
-
-
-@operations.operation("DescribeTasks", resources=_task_arns, conditions=_cluster_condition)
+@operations.operation("DescribeTasks", resources=on(_task_arns, in_cluster))
 async def describe_tasks(ecs: Ecs, call: Call, params: Params) -> Params:
     cluster = await clusters.active(ecs, params.get("cluster"))
     asked = params["tasks"]
@@ -63,7 +60,7 @@ async def describe_tasks(ecs: Ecs, call: Call, params: Params) -> Params:
     return {"tasks": found, "failures": failures}
 
 
-@operations.operation("StopTask", resources=_task_arns, conditions=_cluster_condition)
+@operations.operation("StopTask", resources=on(_task_arns, in_cluster))
 async def stop_task(ecs: Ecs, call: Call, params: Params) -> Params:
     """Asks for the end of a task; a task that has ended, or is about to, is answered as it is."""
     cluster = await clusters.active(ecs, params.get("cluster"))
@@ -86,7 +83,7 @@ async def stop_task(ecs: Ecs, call: Call, params: Params) -> Params:
     return {"task": document(ecs, task, with_tags=True)}
 
 
-@operations.operation("ListTasks", conditions=_cluster_condition)
+@operations.operation("ListTasks", resources=on(everything, in_cluster))
 async def list_tasks(ecs: Ecs, call: Call, params: Params) -> Params:
     """By `desiredStatus`, RUNNING unless asked otherwise, as ECS does; newest last."""
     cluster = await clusters.active(ecs, params.get("cluster"))
@@ -124,7 +121,7 @@ def _matching(index: TaskIndex, cluster: str, desired: str, params: Params) -> l
     )
 
 
-@operations.operation("StartTask")
+@operations.operation("StartTask", resources=on(definition_arns, placed))
 async def start_task(ecs: Ecs, call: Call, params: Params) -> Params:
     """Places tasks on named container instances; there are none so far, so each is a failure, as ECS answers it."""
     await clusters.active(ecs, params.get("cluster"))

@@ -1,9 +1,8 @@
 """The iam slice's frame: its tables, how its operations are offered, and what they all check.
 
-An operation says what it acts on (`on=USER`, say): the frame finds the ARN with its true path and tags and asks the
-authorizer about exactly that, before the handler runs. The front's own check has nothing to add, so that these
-operations name it no resources. Writes go one at a time under a lock: many look at several records before they change
-one, and one process owns the store. After each the directory forgets what it knew.
+An operation says what it acts on (`on=USER`, say): the frame finds the ARN with its true path and tags, and policies
+are asked about exactly that before the handler runs. Writes go one at a time under a lock: many look at several records
+before they change one, and one process owns the store. After each the directory forgets what it knew.
 """
 
 from __future__ import annotations
@@ -19,7 +18,8 @@ from urllib.parse import quote
 
 import msgspec
 
-from ropewalk.aws.operations import Call, Operation, Operations, Params
+from ropewalk.aws.operations import Call, Operation, Operations, Params, Touched
+from ropewalk.aws.resource_tags import resource_tags
 from ropewalk.base.clock import Clock
 from ropewalk.base.entropy import Entropy
 from ropewalk.base.errors import Fault
@@ -131,10 +131,11 @@ def offer(name: str, on: Target | None = None) -> Callable[[Operation[Iam]], Ope
     reads = name.startswith(READS)
 
     def wrap(run: Operation[Iam]) -> Operation[Iam]:
-        @operations.operation(name, resources=lambda call, params: ())
-        async def checked(iam: Iam, call: Call, params: Params) -> Params:
-            arn, context = await _resource(iam, call, params, on)
-            await call.require(f"iam:{name}", arn, context)
+        async def resources(iam: Iam, call: Call, params: Params) -> tuple[Touched, ...]:
+            return (await _touched(iam, call, params, on),)
+
+        @operations.operation(name, resources=resources)
+        async def guarded(iam: Iam, call: Call, params: Params) -> Params:
             if reads:
                 return await run(iam, call, params)
             async with iam.lock:
@@ -143,43 +144,35 @@ def offer(name: str, on: Target | None = None) -> Callable[[Operation[Iam]], Ope
                 finally:
                     iam.directory.forget()
 
-        return checked
+        return guarded
 
     return wrap
 
 
-async def _resource(iam: Iam, call: Call, params: Params, on: Target | None) -> tuple[str, dict[str, Sequence[str]]]:
-    """The ARN that a request acts on, and what conditions may ask about it."""
+async def _touched(iam: Iam, call: Call, params: Params, on: Target | None) -> Touched:
+    """What a request acts on, and what conditions may ask about it.
+
+    Keys: docs.aws.amazon.com/service-authorization/latest/reference/list_awsidentityandaccessmanagementiam.html.
+    """
     context: dict[str, Sequence[str]] = {}
-    if tags := params.get("Tags"):
-        context["aws:TagKeys"] = [tag["Key"] for tag in tags]
-        context.update({f"aws:RequestTag/{tag['Key']}": (tag["Value"],) for tag in tags})
-    elif keys := params.get("TagKeys"):
-        context["aws:TagKeys"] = list(keys)
     if boundary := params.get("PermissionsBoundary"):
         context["iam:PermissionsBoundary"] = (boundary,)
+    arn = params.get("PolicyArn")
     if on is None:
-        if arn := params.get("PolicyArn"):
-            policy = await iam.policies.get(arn)
-            _tell_tags(context, policy.tags if policy else ())
-            return arn, context
-        return "*", context
-    if arn := params.get("PolicyArn"):
+        policy = await iam.policies.get(arn) if arn else None
+        return Touched(arn or "*", {**context, **resource_tags(policy.tags if policy else ())})
+    if arn:
         context["iam:PolicyARN"] = (arn,)
     name = params.get(on.member)
     if name is None:
-        return call.principal.arn, context
+        return Touched(call.principal.arn, context)
     record = await on.find(iam, name)
     if record is None:
-        return iam.arn(on.arn_kind, params.get("Path") or "/", name), context
-    _tell_tags(context, getattr(record, "tags", ()))
+        return Touched(iam.arn(on.arn_kind, params.get("Path") or "/", name), context)
     if boundary := getattr(record, "boundary", ""):
         context.setdefault("iam:PermissionsBoundary", (boundary,))
-    return record.arn, context
-
-
-def _tell_tags(context: dict[str, Sequence[str]], tags: Iterable[tuple[str, str]]) -> None:
-    context.update({f"aws:ResourceTag/{key}": (value,) for key, value in tags})
+    older = ("iam",) if on in (USER, ROLE) else ()
+    return Touched(record.arn, {**context, **resource_tags(getattr(record, "tags", ()), *older)})
 
 
 # Faults in IAM's words

@@ -9,13 +9,14 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
 import msgspec
 
-from ropewalk.aws.operations import Call, Operations, Params, Resources
+from ropewalk.aws.operations import Call, Operations, Params, Resources, Touched
+from ropewalk.aws.resource_tags import resource_tags
 from ropewalk.base.clock import Clock
 from ropewalk.base.entropy import Entropy
 from ropewalk.base.errors import Fault
@@ -74,25 +75,33 @@ operations: Operations[Logs] = Operations("logs")
 
 
 # What a call touches, for permissions. AWS asks about a group as `…:log-group:NAME:log-stream:`, which is what policies
-# with `…:log-group:NAME:*` match.
+# with `…:log-group:NAME:*` match. Of conditions the service has only those on tags, which groups have:
+# docs.aws.amazon.com/service-authorization/latest/reference/list_amazoncloudwatchlogs.html.
 
 
-def on_group(call: Call, params: Params) -> tuple[str, ...]:
+async def on_group(logs: Logs, call: Call, params: Params) -> tuple[Touched, ...]:
     name = params.get("logGroupName") or group_name(params.get("logGroupIdentifier", ""))
-    return (call.arn("logs", f"log-group:{name}:log-stream:{params.get('logStreamName', '')}"),)
+    arn = call.arn("logs", f"log-group:{name}:log-stream:{params.get('logStreamName', '')}")
+    return (Touched(arn, await _tags(logs, name)),)
 
 
-def on_every_group(call: Call, params: Params) -> tuple[str, ...]:
-    return (call.arn("logs", "log-group::log-stream:"),)
+async def on_every_group(logs: Logs, call: Call, params: Params) -> tuple[Touched, ...]:
+    return (Touched(call.arn("logs", "log-group::log-stream:")),)
 
 
-def on_resource(call: Call, params: Params) -> tuple[str, ...]:
-    return (params["resourceArn"],)
+async def on_resource(logs: Logs, call: Call, params: Params) -> tuple[Touched, ...]:
+    arn = params["resourceArn"]
+    return (Touched(arn, await _tags(logs, group_name(arn))),)
 
 
-ON_GROUP: Resources = on_group
-ON_EVERY_GROUP: Resources = on_every_group
-ON_RESOURCE: Resources = on_resource
+async def _tags(logs: Logs, name: str) -> dict[str, Sequence[str]]:
+    group = await logs.groups.get(name) if may_be_group(name) else None
+    return resource_tags(group.tags.items()) if group is not None else {}
+
+
+ON_GROUP: Resources[Logs] = on_group
+ON_EVERY_GROUP: Resources[Logs] = on_every_group
+ON_RESOURCE: Resources[Logs] = on_resource
 
 
 # Faults in the service's words

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import msgspec
 
 from ropewalk.aws.identity import Caller, access_denied
-from ropewalk.aws.operations import Call, Params
+from ropewalk.aws.operations import Call, Params, handler_asks
 from ropewalk.aws.policy import Decision, Kind, compile_document
 from ropewalk.aws.sessions import Claims, access_key_id
 from ropewalk.base.errors import Fault
@@ -120,7 +120,7 @@ def _duration(params: Params, role: RoleView, chained: bool) -> int:
     return seconds
 
 
-@operations.operation("AssumeRole", resources=lambda call, params: ())
+@operations.operation("AssumeRole", resources=handler_asks)
 async def assume_role(sts: Sts, call: Call, params: Params) -> Params:
     """A role's trust policy and the caller's own policies decide together, so that the front cannot decide first."""
     caller = call.principal
@@ -196,7 +196,7 @@ def _judge(sts: Sts, caller: Caller, role: RoleView, params: Params) -> None:
             raise access_denied(caller, action, role.arn, decision if decision.explicit else Decision(False))
 
 
-@operations.operation("GetSessionToken", resources=lambda call, params: ())
+@operations.operation("GetSessionToken", resources=handler_asks)
 async def get_session_token(sts: Sts, call: Call, params: Params) -> Params:
     """The caller's own permissions for a while. Needs no permission, as in AWS."""
     caller = call.principal

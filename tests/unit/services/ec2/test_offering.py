@@ -80,5 +80,6 @@ async def test_a_parameter_that_would_do_nothing_is_refused_by_name(operation: s
         ("DescribeVpcs", {}, "*"),
     ],
 )
-def test_permissions_are_asked_for_the_resource(operation: str, params: dict, expected: str) -> None:
-    assert list(operations.offered[operation].resources(call(operation), params)) == [expected]
+async def test_permissions_are_asked_for_the_resource(operation: str, params: dict, expected: str) -> None:
+    found = await operations.offered[operation].resources(World().ec2, call(operation), params)
+    assert [touched.arn for touched in found] == [expected]

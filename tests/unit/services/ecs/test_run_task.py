@@ -155,7 +155,8 @@ async def test_roles_must_be_passable_and_trust_ecs_tasks() -> None:
         await w.register(taskRoleArn="app")
         w.authorizer.asked.clear()
         await w.run_task()
-        assert [asked[1].rpartition("/")[2] for asked in w.authorizer.asked] == ["app", "ecsTaskExecutionRole"]
+        asked = [arn.rpartition("/")[2] for _, arn, _ in w.authorizer.asked]
+        assert asked == ["webapp:1", "app", "ecsTaskExecutionRole"]
         w.roles.trusting.clear()
         fault = await w.refusal(
             "RunTask", taskDefinition="webapp", launchType="FARGATE", networkConfiguration=network("subnet-a")

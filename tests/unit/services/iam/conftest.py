@@ -56,7 +56,9 @@ class Harness:
             host="127.0.0.1:4566",
             authorizer=self.asked,
         )
-        answer = await operations.offered[operation].run(self.iam, call, params)
+        offered = operations.offered[operation]
+        await offered.authorise(self.iam, call, params)
+        answer = await offered.run(self.iam, call, params)
         shape = MODEL.operation_model(operation).output_shape
         if shape is None:
             assert answer == {}

@@ -359,7 +359,7 @@ async def test_the_authorizer_is_asked_about_the_true_resource(iam: Any) -> None
     assert attached == (
         "iam:AttachUserPolicy",
         "arn:aws:iam::123456789012:user/staff/Anna",
-        {"iam:PolicyARN": [READ_ONLY], "aws:ResourceTag/team": ["a"]},
+        {"iam:PolicyARN": [READ_ONLY], "aws:ResourceTag/team": ["a"], "iam:ResourceTag/team": ["a"]},
     )
 
 
