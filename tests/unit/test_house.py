@@ -32,12 +32,10 @@ FORBIDDEN = {
 ENTRY_POINTS = {
     "ropewalk",
     "ropewalk.cli.main",
-    "ropewalk.daemon.aws_process",
-    "ropewalk.daemon.host_process",
-    "ropewalk.daemon.agent_process",
-    "ropewalk.daemon.supervisor",
+    "ropewalk.daemon.entry",
 }
-"""What is started by name; the commands of `cli` are found through the table in `cli.main`."""
+"""What is started by name; commands and processes are found through the tables in `cli.main` and
+`daemon.entry`."""
 
 AWAITED = {
     "ropewalk.planning.placement": "tasks on instances that a user runs, and pods: RunInstances comes with them",

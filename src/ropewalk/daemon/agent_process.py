@@ -11,7 +11,6 @@ from ropewalk.base.entropy import SystemEntropy
 from ropewalk.base.log import logger
 from ropewalk.base.settings import Settings
 from ropewalk.daemon import layout
-from ropewalk.daemon.entry import run
 from ropewalk.daemon.parts import Parts, default_folder
 from ropewalk.model.agent import MachineFacts
 from ropewalk.model.ids import MachineId, Owner
@@ -84,11 +83,3 @@ async def _open(runtime: CriRuntime, clock: Clock) -> None:
         except RuntimeFailure as away:
             log.warning("containerd does not answer yet", reason=away)
             await clock.sleep(_RETRY)
-
-
-def main() -> None:
-    run(serve)
-
-
-if __name__ == "__main__":
-    main()

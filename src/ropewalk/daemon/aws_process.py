@@ -14,7 +14,6 @@ from ropewalk.base.entropy import Entropy, SystemEntropy
 from ropewalk.base.http.server import HttpServer
 from ropewalk.base.settings import Settings
 from ropewalk.daemon.control_plane import ControlPlane, build
-from ropewalk.daemon.entry import run
 from ropewalk.daemon.installation import publish
 from ropewalk.runtime.controller import Runnable
 from ropewalk.runtime.supervisor import Supervisor
@@ -64,11 +63,3 @@ async def _listen(settings: Settings, plane: ControlPlane, clock: Clock) -> None
         await asyncio.get_running_loop().create_future()
     finally:
         await asyncio.gather(agents.close(), host.close())
-
-
-def main() -> None:
-    run(serve)
-
-
-if __name__ == "__main__":
-    main()

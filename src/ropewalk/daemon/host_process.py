@@ -10,7 +10,6 @@ from collections.abc import AsyncIterator
 from ropewalk.base.clock import Clock, SystemClock
 from ropewalk.base.errors import Retryable
 from ropewalk.base.settings import Settings
-from ropewalk.daemon.entry import run
 from ropewalk.daemon.parts import Parts, default_folder
 from ropewalk.model.agent import FabricDown
 from ropewalk.network.host_agent import HostAgent, HostSettings
@@ -51,11 +50,3 @@ async def serve(settings: Settings) -> None:
         await host_agent(settings, SystemClock(), transport).run()
     finally:
         await transport.close()
-
-
-def main() -> None:
-    run(serve)
-
-
-if __name__ == "__main__":
-    main()

@@ -11,6 +11,7 @@ import os
 import select
 import signal
 import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,11 @@ class ProcessRecord(msgspec.Struct, frozen=True):
     start_time: int
     """Clock ticks since boot, as /proc gives it."""
     command: tuple[str, ...] = ()
+
+
+def own_command(name: str, home: Path) -> tuple[str, ...]:
+    """The command of one of our own processes; `daemon/entry.py` knows their names."""
+    return sys.executable, "-m", "ropewalk.daemon.entry", name, str(home)
 
 
 def start_time(pid: int) -> int | None:

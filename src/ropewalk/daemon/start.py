@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import sys
 from ipaddress import IPv4Network
 
 from ropewalk.base.clock import Clock, SystemClock
@@ -19,7 +18,7 @@ from ropewalk.daemon.host_claim import HostClaim
 from ropewalk.daemon.images import PAUSE_IMAGE, ImageBuilder
 from ropewalk.daemon.installation import Beacon, chosen_range, earlier, find_beacon, running, save_settings
 from ropewalk.daemon.parts import Parts, default_folder
-from ropewalk.daemon.processes import DetachedProcess
+from ropewalk.daemon.processes import DetachedProcess, own_command
 from ropewalk.daemon.progress import Reporter
 from ropewalk.network.host_lock import HostLock
 from ropewalk.network.hostfacts import read as read_host_facts
@@ -62,7 +61,7 @@ async def _start(wanted: Settings, images: str, reporter: Reporter, clock: Clock
     await containerd.import_image(await asyncio.to_thread(builder.archive, "pause"), PAUSE_IMAGE)
     reporter.step("Control plane and agents")
     supervisor = DetachedProcess("supervisor", settings.run, settings.logs)
-    supervisor.start((sys.executable, "-m", "ropewalk.daemon.supervisor", str(settings.home)))
+    supervisor.start(own_command("supervisor", settings.home))
     await _ready(settings, supervisor, reporter, clock)
     return find_beacon(settings.home)
 

@@ -9,20 +9,16 @@ them running: `down` ends them one by one, in its own order.
 from __future__ import annotations
 
 import asyncio
-import signal
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 from ropewalk.base.clock import Clock, SystemClock
-from ropewalk.base.log import configure, logger
+from ropewalk.base.log import logger
 from ropewalk.base.settings import Settings
 from ropewalk.daemon import layout
-from ropewalk.daemon.installation import load_settings
 from ropewalk.daemon.parts import Parts, default_folder
-from ropewalk.daemon.processes import DetachedProcess, ProcessRecord, ended, reap
+from ropewalk.daemon.processes import DetachedProcess, ProcessRecord, ended, own_command, reap
 
 log = logger(__name__)
 
@@ -41,10 +37,10 @@ class Supervised:
     """Starts the process, or answers the one that runs."""
 
 
-def own_process(settings: Settings, name: str, module: str) -> Supervised:
+def own_process(settings: Settings, name: str) -> Supervised:
     """One of our own Python processes: it reads its settings from the home it is given."""
     process = DetachedProcess(name, settings.run, settings.logs)
-    return Supervised(name, partial(process.start, (sys.executable, "-m", module, str(settings.home))))
+    return Supervised(name, partial(process.start, own_command(name, settings.home)))
 
 
 def plan(settings: Settings, clock: Clock) -> tuple[Supervised, ...]:
@@ -55,9 +51,9 @@ def plan(settings: Settings, clock: Clock) -> tuple[Supervised, ...]:
         others.append(Supervised("registry", layout.registry(settings, commands, clock).launch))
     return (
         *others,
-        own_process(settings, "aws", "ropewalk.daemon.aws_process"),
-        own_process(settings, "host-agent", "ropewalk.daemon.host_process"),
-        own_process(settings, "machine-agent", "ropewalk.daemon.agent_process"),
+        own_process(settings, "aws"),
+        own_process(settings, "host-agent"),
+        own_process(settings, "machine-agent"),
     )
 
 
@@ -80,22 +76,9 @@ async def keep_alive(item: Supervised, clock: Clock) -> None:
         delay = min(delay * 2, _LONGEST_DELAY)
 
 
-async def supervise(settings: Settings, clock: Clock) -> None:
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    watchers = [asyncio.create_task(keep_alive(item, clock)) for item in plan(settings, clock)]
-    await stop.wait()
-    for watcher in watchers:
-        watcher.cancel()
-    await asyncio.gather(*watchers, return_exceptions=True)
-
-
-def main() -> None:
-    configure()
-    settings = load_settings(Path(sys.argv[1]))
-    asyncio.run(supervise(settings, SystemClock()))
-
-
-if __name__ == "__main__":
-    main()
+async def serve(settings: Settings) -> None:
+    """Until cancelled; what runs then runs on."""
+    clock = SystemClock()
+    async with asyncio.TaskGroup() as watchers:
+        for item in plan(settings, clock):
+            watchers.create_task(keep_alive(item, clock))
