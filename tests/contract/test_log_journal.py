@@ -77,6 +77,8 @@ async def test_a_search_goes_either_way_and_page_by_page(journal: Journal) -> No
     assert await messages(journal) == ["a", "b", "c", "d", "e"]
     assert await messages(journal, backward=True) == ["e", "d", "c", "b", "a"]
     assert await messages(journal, streams=frozenset({"s"})) == ["a", "c", "d"]
+    assert await messages(journal, prefix="s") == ["a", "c", "d"]
+    assert await messages(journal, prefix="x") == []
     assert await messages(journal, start=2, end=3) == ["b", "c", "d"]
     assert await messages(journal, matches=lambda text: text in "ae") == ["a", "e"]
     for backward in (False, True):
@@ -216,3 +218,21 @@ async def test_memory_gives_way() -> None:
     await journal.create_stream("g", "s", 0)
     await journal.append("g", "s", [(i, str(i)) for i in range(5)], 1)
     assert await messages(journal) == ["2", "3", "4"]
+
+
+async def test_a_prefix_may_mean_any_number_of_streams(journal: Journal) -> None:
+    for number in range(12):
+        for name in (f"a/{number:02}", f"b/{number:02}"):
+            await journal.create_stream("g", name, 0)
+            await journal.append("g", name, [(number, name)], 10)
+    expected = [f"a/{number:02}" for number in range(12)]
+    seen: list[str] = []
+    place = FIRST
+    while True:
+        scan = await journal.search(query(limit=5, after=place, prefix="a/", budget=9))
+        seen += [event.message for event in scan.events]
+        if scan.reached is None:
+            break
+        place = scan.reached
+    assert seen == expected
+    assert await messages(journal, prefix="a/1") == ["a/10", "a/11"]

@@ -96,6 +96,8 @@ class Query:
     backward: bool = False
     streams: frozenset[str] | None = None
     """Only these; None for all."""
+    prefix: str = ""
+    """Only streams whose names begin so, however many."""
     matches: Matches | None = None
     budget: int = 1 << 62
     """Look at no more events than this in one step, matching or not."""

@@ -116,6 +116,8 @@ class MemoryJournal:
             events = [event for event in events if event.place > query.after]
         if query.streams is not None:
             events = [event for event in events if event.stream in query.streams]
+        if query.prefix:
+            events = [event for event in events if event.stream.startswith(query.prefix)]
         found: list[LogEvent] = []
         room, at = query.bytes, query.after
         for looked, event in enumerate(events):

@@ -14,8 +14,6 @@ from ropewalk.services.logs.slice import ON_GROUP, Logs, bad, group_of, no_strea
 
 LOOKED_AT = 50_000
 """Events sifted for one page: where few match, a page may be empty and still lead on, as AWS's may."""
-STREAMS = 10_000
-"""Streams that one prefix may mean."""
 
 
 @operations.operation("FilterLogEvents", resources=ON_GROUP)
@@ -39,10 +37,6 @@ async def filter_log_events(logs: Logs, call: Call, params: Params) -> Params:
     for name in names or ():
         if await logs.journal.stream(group.uid, name) is None:
             raise no_stream()
-    streams = frozenset(names) if names else None
-    if prefix:
-        found = await logs.journal.streams(group.uid, prefix, "", STREAMS, False)
-        streams = frozenset(stream.name for stream in found)
     start, end = time_range(logs, group, params)
     scan = await logs.journal.search(
         Query(
@@ -53,7 +47,8 @@ async def filter_log_events(logs: Logs, call: Call, params: Params) -> Params:
             limit=int(params.get("limit") or 10_000),
             bytes=RESPONSE_BYTES,
             backward=backward,
-            streams=streams,
+            streams=frozenset(names) if names else None,
+            prefix=prefix or "",
             matches=matches,
             budget=LOOKED_AT,
         )

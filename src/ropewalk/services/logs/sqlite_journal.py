@@ -225,7 +225,7 @@ class SqliteJournal:
         return await self._read(work)
 
     async def streams(self, group: str, prefix: str, after: str, limit: int, descending: bool) -> list[Stream]:
-        end = prefix + "\U0010ffff" if prefix else "\U0010ffff" * 8
+        end = _after_all(prefix)
         order = "DESC" if descending else "ASC"
         low, high = (prefix, after or end) if descending else (after or prefix, end)
         bounds = "name >= ? AND name < ?" if descending or not after else "name > ? AND name < ?"
@@ -381,16 +381,7 @@ FEW_STREAMS = 8
 
 
 def _search(connection: sqlite3.Connection, query: Query) -> Scan:
-    names: dict[int, str]
-    if query.streams is None:
-        names = dict(connection.execute("SELECT id, name FROM streams WHERE grp = ?", (query.group,)).fetchall())
-    else:
-        marks = ",".join("?" * len(query.streams))
-        names = dict(
-            connection.execute(
-                f"SELECT id, name FROM streams WHERE grp = ? AND name IN ({marks})", (query.group, *query.streams)
-            ).fetchall()
-        )
+    names = _names(connection, query)
     found: list[LogEvent] = []
     room, looked, at = query.bytes, 0, query.after
     while True:
@@ -411,6 +402,24 @@ def _search(connection: sqlite3.Connection, query: Query) -> Scan:
             return Scan(tuple(found), None)
 
 
+def _names(connection: sqlite3.Connection, query: Query) -> dict[int, str]:
+    """Of the streams that the search is over, by id."""
+    which, values = "SELECT id, name FROM streams WHERE grp = ?", [query.group]
+    if query.prefix:
+        which += " AND name >= ? AND name < ?"
+        values += [query.prefix, _after_all(query.prefix)]
+    if query.streams is not None:
+        which += f" AND name IN ({','.join('?' * len(query.streams))})"
+        values += query.streams
+    names: dict[int, str] = dict(connection.execute(which, values).fetchall())
+    return names
+
+
+def _after_all(prefix: str) -> str:
+    """Above every name that begins so."""
+    return prefix + "\U0010ffff" if prefix else "\U0010ffff" * 8
+
+
 def _chunk(
     connection: sqlite3.Connection, query: Query, at: Place, streams: list[int]
 ) -> list[tuple[int, int, int, int, str]]:
@@ -424,7 +433,7 @@ def _chunk(
         low = max(low, at.timestamp)  # where the index is entered: the row values alone would not tell SQLite
     tail = (low, high, at.timestamp, at.id, CHUNK)
     columns = "SELECT id, stream, timestamp, ingested, message FROM events"
-    if query.streams is None or len(streams) > FEW_STREAMS:
+    if (query.streams is None and not query.prefix) or len(streams) > FEW_STREAMS:
         return connection.execute(f"{columns} WHERE grp = ? AND {rest}", (query.group, *tail)).fetchall()
     rows: list[tuple[int, int, int, int, str]] = []
     for stream in streams:

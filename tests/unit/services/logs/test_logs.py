@@ -512,3 +512,13 @@ async def test_of_a_forgotten_workload_only_what_was_opened_before_is_taken(logs
     await logs.take(batch(position=0), ROLE)
     assert (await logs.take(batch("last words", at=logs.now), None)).failure == ""
     assert await logs.find() == ["last words"]
+
+
+async def test_a_prefix_of_more_than_ten_thousand_streams_drops_none(logs: Harness) -> None:
+    await logs("CreateLogGroup", logGroupName="g")
+    group = await logs.logs.groups.get("g")
+    assert group is not None
+    for number in range(10_001):
+        await logs.journal.create_stream(group.uid, f"a/{number:05}", logs.now)
+    await logs.journal.append(group.uid, "a/10000", [(logs.now, "last")], logs.now)
+    assert await logs.find(logStreamNamePrefix="a/") == ["last"]
