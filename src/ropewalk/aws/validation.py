@@ -60,10 +60,10 @@ def _compiled(pattern: str) -> re.Pattern[str] | None:
 
 
 def _shown(shape: Shape, value: Any) -> str | None:
-    if shape.traits.get("sensitive"):
+    """A value as its sender wrote it; None for what has no text of its own (lists, maps, blobs) and for secrets."""
+    if shape.traits.get("sensitive") or not isinstance(value, str):
         return None
-    text = str(value)
-    return text if len(text) <= 256 else text[:256] + "…"
+    return value if len(value) <= 256 else value[:256] + "…"
 
 
 def _length(shape: Shape) -> list[Check]:

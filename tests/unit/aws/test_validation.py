@@ -69,9 +69,9 @@ def operation(service: str = "made-up") -> OperationSpec:
         ({"Name": "ab", "Tags": [{"Key": "ab"}, {}]}, "Value null at 'Tags.2.member.Key'"),
         (
             {"Name": "ab", "Tags": [{"Key": "ab"}] * 3},
-            "at 'Tags' failed to satisfy constraint: Member must have length",
+            "detected: Value at 'Tags' failed to satisfy constraint: Member must have length",
         ),
-        ({"Name": "ab", "Map": {}}, "at 'Map' failed"),
+        ({"Name": "ab", "Map": {}}, "detected: Value at 'Map' failed"),
         ({"Name": "ab", "Map": {"XX": 1}}, "at 'Map.key' failed"),
         ({"Name": "ab", "Map": {"ab": 0}}, "at 'Map.ab.member' failed"),
         ({"Name": "ab", "Either": {}}, "Exactly one member of the union must be set"),

@@ -6,6 +6,8 @@ messages in ways of its own ("networkInterface ID", "routeTable ID"), which tool
 
 from __future__ import annotations
 
+import re
+
 from ropewalk.base.errors import Fault
 
 _NOT_FOUND = {
@@ -23,8 +25,28 @@ _NOT_FOUND = {
 }
 
 
+_MALFORMED = {
+    "vpc": "InvalidVpcID.Malformed",
+    "subnet": "InvalidSubnetID.Malformed",
+    "sg": "InvalidGroupId.Malformed",
+    "sgr": "InvalidSecurityGroupRuleId.Malformed",
+    "eni": "InvalidNetworkInterfaceId.Malformed",
+    "rtb": "InvalidRouteTableId.Malformed",
+    "igw": "InvalidInternetGatewayId.Malformed",
+    "acl": "InvalidNetworkAclId.Malformed",
+    "dopt": "InvalidDhcpOptionsId.Malformed",
+    "i": "InvalidInstanceID.Malformed",
+}
+"""EC2 has none for associations of route tables."""
+_DIGITS = re.compile(r"[A-Za-z0-9]+")
+
+
 def not_found(kind: str, name: str) -> Fault:
-    """`kind` is the prefix of such ids."""
+    """`kind` is the prefix of such ids. A name that can be no such id is told as malformed."""
+    prefix, dash, rest = name.partition("-")
+    if kind in _MALFORMED and not (prefix == kind and dash and _DIGITS.fullmatch(rest)):
+        expecting = "" if name.startswith(f"{kind}-") else f' (expecting "{kind}-...")'
+        return Fault(_MALFORMED[kind], f'Invalid id: "{name}"{expecting}')
     code, message = _NOT_FOUND[kind]
     return Fault(code, message.format(name))
 

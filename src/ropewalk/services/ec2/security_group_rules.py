@@ -86,7 +86,9 @@ def _named(group: SecurityGroup, peers: dict[str, SecurityGroup], source: Source
             return peer.id
     if source.group in peers:
         raise Fault("InvalidGroup.NotFound", "You have specified two resources that belong to different networks.")
-    raise not_found("sg", source.group or source.group_name)
+    if source.group:
+        raise not_found("sg", source.group)
+    raise Fault("InvalidGroup.NotFound", f"The security group '{source.group_name}' does not exist")
 
 
 async def _peers(ec2: Ec2) -> dict[str, SecurityGroup]:

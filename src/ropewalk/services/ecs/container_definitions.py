@@ -17,6 +17,7 @@ from ropewalk.services.ecs.names import NAME
 from ropewalk.services.ecs.records import Document
 
 _IMAGE = re.compile(r"[A-Za-z0-9_\-:./@#]{1,255}\Z")
+_PORT_NAME = re.compile(r"[a-z0-9_][a-z0-9_-]{0,63}\Z")
 _ENVIRONMENT_NAME = re.compile(r"[^=\0]{1,32768}\Z")
 _SYSCTL = re.compile(r"net\.[a-z0-9_.\-*/]+\Z")
 _IPC_SYSCTLS = frozenset(
@@ -185,6 +186,11 @@ def _check_sysctls(name: str, controls: list[dict[str, Any]], network_mode: str)
 def _port(name: str, port: dict[str, Any], network_mode: str) -> Document:
     result = {key: value for key, value in port.items() if value is not None}
     result.setdefault("protocol", "tcp")
+    if result.get("name") and not _PORT_NAME.match(result["name"]):
+        raise client(
+            f"Container '{name}': the port mapping name '{result['name']}' is invalid: up to 64 lowercase letters, "
+            "digits, underscores and hyphens, the first no hyphen."
+        )
     if "appProtocol" in result and not result.get("name"):
         raise client(f"Container '{name}': appProtocol requires a port mapping name.")
     if "containerPortRange" in result:

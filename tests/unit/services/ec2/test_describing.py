@@ -203,6 +203,16 @@ async def test_ids_and_pages_do_not_go_together() -> None:
         ("DescribeInternetGateways", {"InternetGatewayIds": ["igw-x"]}, "InvalidInternetGatewayID.NotFound"),
         ("DescribeSecurityGroups", {"GroupIds": ["sg-x"]}, "InvalidGroup.NotFound"),
         ("DescribeSecurityGroups", {"GroupNames": ["x"]}, "InvalidGroup.NotFound"),
+        ("DescribeVpcs", {"VpcIds": ["zz"]}, "InvalidVpcID.Malformed"),
+        ("DescribeSubnets", {"SubnetIds": ["vpc-1"]}, "InvalidSubnetID.Malformed"),
+        ("DescribeRouteTables", {"RouteTableIds": ["rtb"]}, "InvalidRouteTableId.Malformed"),
+        ("DescribeInternetGateways", {"InternetGatewayIds": [""]}, "InvalidInternetGatewayId.Malformed"),
+        ("DescribeSecurityGroups", {"GroupIds": ["sg-1,sg-2"]}, "InvalidGroupId.Malformed"),
+        ("DescribeSecurityGroupRules", {"SecurityGroupRuleIds": ["sg-1"]}, "InvalidSecurityGroupRuleId.Malformed"),
+        ("DescribeNetworkInterfaces", {"NetworkInterfaceIds": ["zz"]}, "InvalidNetworkInterfaceId.Malformed"),
+        ("DescribeNetworkAcls", {"NetworkAclIds": ["zz"]}, "InvalidNetworkAclId.Malformed"),
+        ("DescribeDhcpOptions", {"DhcpOptionsIds": ["zz"]}, "InvalidDhcpOptionsId.Malformed"),
+        ("DescribeInstances", {"InstanceIds": ["zz"]}, "InvalidInstanceID.Malformed"),
         ("DescribeSecurityGroupRules", {"SecurityGroupRuleIds": ["sgr-x"]}, "InvalidSecurityGroupRuleId.NotFound"),
         ("DescribeNetworkInterfaces", {"NetworkInterfaceIds": ["eni-x"]}, "InvalidNetworkInterfaceID.NotFound"),
         ("DescribeNetworkAcls", {"NetworkAclIds": ["acl-x"]}, "InvalidNetworkAclID.NotFound"),
@@ -257,3 +267,11 @@ def test_wildcards(text: str, value: str, matches: bool) -> None:
 def test_escaped_text_matches_itself(text: str) -> None:
     escaped = "".join("\\" + c if c in "*?\\" else c for c in text)
     assert pattern(escaped).fullmatch(text)
+
+
+async def test_a_malformed_id_is_told_with_what_was_expected() -> None:
+    world = await World().seeded()
+    fault = await world.fault("DescribeSecurityGroups", GroupIds=["zz"])
+    assert (fault.code, fault.message) == ("InvalidGroupId.Malformed", 'Invalid id: "zz" (expecting "sg-...")')
+    fault = await world.fault("DeleteSecurityGroup", GroupId="sg-1, sg-2")
+    assert (fault.code, fault.message) == ("InvalidGroupId.Malformed", 'Invalid id: "sg-1, sg-2"')
