@@ -7,14 +7,15 @@ delete a user (Terraform, the console), and must hear that.
 from __future__ import annotations
 
 from ropewalk.aws.operations import Call, Params
-from ropewalk.services.iam.slice import USER, Iam, no_such, offer
-from ropewalk.services.iam.users import caller_user, user_of
+from ropewalk.services.iam.named import USER
+from ropewalk.services.iam.slice import Iam, no_such, offer
+from ropewalk.services.iam.users import caller_user
 
 
 def _offer_of_user(operation: str, member: str, paged: bool) -> None:
     @offer(operation, on=USER)
     async def list_none(iam: Iam, call: Call, params: Params) -> Params:
-        await user_of(iam, caller_user(call, params))
+        await USER.existing(iam, caller_user(call, params))
         return {member: [], "IsTruncated": False} if paged else {member: []}
 
 
@@ -26,7 +27,7 @@ _offer_of_user("ListServiceSpecificCredentials", "ServiceSpecificCredentials", F
 
 @offer("GetLoginProfile", on=USER)
 async def get_login_profile(iam: Iam, call: Call, params: Params) -> Params:
-    user = await user_of(iam, caller_user(call, params))
+    user = await USER.existing(iam, caller_user(call, params))
     raise no_such(f"Login Profile for User {user.name} cannot be found.")
 
 

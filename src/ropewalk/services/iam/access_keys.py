@@ -6,9 +6,10 @@ import msgspec
 
 from ropewalk.aws.operations import Call, Params
 from ropewalk.aws.sessions import access_key_id
+from ropewalk.services.iam.named import USER
 from ropewalk.services.iam.records import AccessKeyRecord, User
-from ropewalk.services.iam.slice import USER, Iam, no_such, offer, over_quota, page
-from ropewalk.services.iam.users import caller_user, user_of
+from ropewalk.services.iam.slice import Iam, no_such, offer, over_quota, page
+from ropewalk.services.iam.users import caller_user
 
 KEYS_PER_USER = 2
 
@@ -48,7 +49,7 @@ async def _key_of(iam: Iam, user: User, key_id: str) -> AccessKeyRecord:
 
 @offer("CreateAccessKey", on=USER)
 async def create_access_key(iam: Iam, call: Call, params: Params) -> Params:
-    user = await user_of(iam, caller_user(call, params))
+    user = await USER.existing(iam, caller_user(call, params))
     if len(await keys_of(iam, user)) >= KEYS_PER_USER:
         raise over_quota(f"Cannot exceed quota for AccessKeysPerUser: {KEYS_PER_USER}")
     key = await make_key(iam, user)
@@ -57,14 +58,14 @@ async def create_access_key(iam: Iam, call: Call, params: Params) -> Params:
 
 @offer("ListAccessKeys", on=USER)
 async def list_access_keys(iam: Iam, call: Call, params: Params) -> Params:
-    user = await user_of(iam, caller_user(call, params))
+    user = await USER.existing(iam, caller_user(call, params))
     keys = await keys_of(iam, user)
     return page(params, keys, lambda k: k.id, "AccessKeyMetadata", lambda k: shown_key(user, k))
 
 
 @offer("UpdateAccessKey", on=USER)
 async def update_access_key(iam: Iam, call: Call, params: Params) -> Params:
-    user = await user_of(iam, caller_user(call, params))
+    user = await USER.existing(iam, caller_user(call, params))
     key = await _key_of(iam, user, params["AccessKeyId"])
     await iam.keys.put(key.id, msgspec.structs.replace(key, active=params["Status"] == "Active"))
     return {}
@@ -72,7 +73,7 @@ async def update_access_key(iam: Iam, call: Call, params: Params) -> Params:
 
 @offer("DeleteAccessKey", on=USER)
 async def delete_access_key(iam: Iam, call: Call, params: Params) -> Params:
-    user = await user_of(iam, caller_user(call, params))
+    user = await USER.existing(iam, caller_user(call, params))
     key = await _key_of(iam, user, params["AccessKeyId"])
     await iam.keys.delete(key.id)
     await iam.uses.delete(key.id)

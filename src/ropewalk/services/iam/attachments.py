@@ -12,15 +12,11 @@ import msgspec
 
 from ropewalk.aws.operations import Call, Params
 from ropewalk.aws.policy import compile_document
-from ropewalk.base.errors import Fault
+from ropewalk.services.iam.named import GROUP, ROLE, USER, Named
 from ropewalk.services.iam.policies import document_size, find_policy
 from ropewalk.services.iam.records import Holder, InlinePolicy
 from ropewalk.services.iam.slice import (
-    GROUP,
-    ROLE,
-    USER,
     Iam,
-    Target,
     check_name,
     no_such,
     offer,
@@ -37,41 +33,32 @@ ATTACHED_LIMIT = 10
 class HolderKind:
     """One of the three."""
 
-    name: str
-    target: Target
+    target: Named[Any]
+    """`Any`: of the three record types only the common part is touched."""
     inline_limit: int
     """Characters of all inline policies together, white space not counted."""
+
+    @property
+    def name(self) -> str:
+        return self.target.word
 
     @property
     def lower(self) -> str:
         return self.name.lower()
 
-    def table(self, iam: Iam) -> Any:
-        """`Any`: three tables of three record types, of which only the common part is touched."""
-        return {"User": iam.users, "Group": iam.groups, "Role": iam.roles}[self.name]
-
     async def holder(self, iam: Iam, params: Params) -> Holder:
-        name = params[self.target.member]
-        found: Holder | None = await self.target.find(iam, name)
-        if found is None:
-            raise no_such(f"The {self.lower} with name {name} cannot be found.")
+        found: Holder = await self.target.existing(iam, params[self.target.member])
         return found
 
     async def changeable(self, iam: Iam, params: Params) -> Holder:
-        found = await self.holder(iam, params)
-        if self.name == "Role" and found.path.startswith("/aws-service-role/"):
-            raise Fault(
-                "UnmodifiableEntity",
-                f"Cannot perform the operation on the protected role '{found.name}' - this role is only modifiable by "
-                "AWS",
-            )
+        found: Holder = await self.target.changeable(iam, params[self.target.member])
         return found
 
     async def put(self, iam: Iam, holder: Holder) -> None:
-        await self.table(iam).put(holder.name.lower(), holder)
+        await self.target.put(iam, holder)
 
 
-KINDS = (HolderKind("User", USER, 2048), HolderKind("Group", GROUP, 5120), HolderKind("Role", ROLE, 10240))
+KINDS = (HolderKind(USER, 2048), HolderKind(GROUP, 5120), HolderKind(ROLE, 10240))
 
 
 def _offer_inline(kind: HolderKind) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
-from ropewalk.aws.operations import Call, Operation, Params
-from ropewalk.services.iam.slice import ROLE, USER, Iam, Target, invalid, no_such, offer
+from ropewalk.aws.operations import Call, Params
+from ropewalk.services.iam.named import ROLE, USER, Named
+from ropewalk.services.iam.slice import Iam, invalid, no_such, offer
 
 
 def shown_boundary(arn: str) -> Params:
@@ -23,31 +26,24 @@ async def check_boundary(iam: Iam, arn: str | None) -> str:
     return arn
 
 
-def _put(kind: str, on: Target) -> Operation[Iam]:
+def _offer(kind: Named[Any]) -> None:
+    """`Any`: users or roles, which both have a boundary."""
+
+    @offer(f"Put{kind.word}PermissionsBoundary", on=kind)
     async def put(iam: Iam, call: Call, params: Params) -> Params:
-        name = params[on.member]
-        record = await on.find(iam, name)
-        if record is None:
-            raise no_such(f"The {kind.lower()} with name {name} cannot be found.")
-        changed = msgspec.structs.replace(record, boundary=await check_boundary(iam, params["PermissionsBoundary"]))
-        await (iam.users if on is USER else iam.roles).put(name.lower(), changed)
+        record = await kind.changeable(iam, params[kind.member])
+        boundary = await check_boundary(iam, params["PermissionsBoundary"])
+        await kind.put(iam, msgspec.structs.replace(record, boundary=boundary))
         return {}
 
-    return put
-
-
-def _delete(kind: str, on: Target) -> Operation[Iam]:
+    @offer(f"Delete{kind.word}PermissionsBoundary", on=kind)
     async def delete(iam: Iam, call: Call, params: Params) -> Params:
-        name = params[on.member]
-        record = await on.find(iam, name)
-        if record is None or not record.boundary:
-            raise no_such(f"The permissions boundary of the {kind.lower()} with name {name} cannot be found.")
-        await (iam.users if on is USER else iam.roles).put(name.lower(), msgspec.structs.replace(record, boundary=""))
+        record = await kind.changeable(iam, params[kind.member])
+        if not record.boundary:
+            raise no_such(f"The permissions boundary of the {kind.arn_kind} with name {record.name} cannot be found.")
+        await kind.put(iam, msgspec.structs.replace(record, boundary=""))
         return {}
 
-    return delete
 
-
-for _kind, _on in (("User", USER), ("Role", ROLE)):
-    offer(f"Put{_kind}PermissionsBoundary", on=_on)(_put(_kind, _on))
-    offer(f"Delete{_kind}PermissionsBoundary", on=_on)(_delete(_kind, _on))
+_offer(USER)
+_offer(ROLE)

@@ -110,256 +110,255 @@ def _passed(*services: str) -> object:
     return {"StringLike": {"iam:PassedToService": list(services)}}
 
 
-def _administrators() -> list[ManagedPolicy]:
-    return [
-        _policy("AdministratorAccess", "Provides full access to AWS services and resources.", _allow(["*"])),
-        _policy(
-            "PowerUserAccess",
-            "Provides full access to AWS services and resources, but does not allow management of Users and groups.",
-            {"Effect": "Allow", "NotAction": ["iam:*", "organizations:*", "account:*"], "Resource": "*"},
-            _allow(
-                [
-                    "account:GetAccountInformation",
-                    "account:ListRegions",
-                    "iam:CreateServiceLinkedRole",
-                    "iam:DeleteServiceLinkedRole",
-                    "iam:ListRoles",
-                    "organizations:DescribeOrganization",
-                ]
-            ),
+_ADMINISTRATION = (
+    _policy("AdministratorAccess", "Provides full access to AWS services and resources.", _allow(["*"])),
+    _policy(
+        "PowerUserAccess",
+        "Provides full access to AWS services and resources, but does not allow management of Users and groups.",
+        {"Effect": "Allow", "NotAction": ["iam:*", "organizations:*", "account:*"], "Resource": "*"},
+        _allow(
+            [
+                "account:GetAccountInformation",
+                "account:ListRegions",
+                "iam:CreateServiceLinkedRole",
+                "iam:DeleteServiceLinkedRole",
+                "iam:ListRoles",
+                "organizations:DescribeOrganization",
+            ]
         ),
-        _policy(
-            "ReadOnlyAccess",
-            "Provides read-only access to AWS services and resources.",
-            _allow([f"{service}:{verb}" for service, verbs in _READ_VERBS.items() for verb in verbs]),
-        ),
-        _policy("IAMFullAccess", "Provides full access to IAM via the AWS Management Console.", _allow(["iam:*"])),
-        _policy(
-            "IAMReadOnlyAccess",
-            "Provides read only access to IAM via the AWS Management Console.",
-            _allow([f"iam:{verb}" for verb in _READ_VERBS["iam"]]),
-        ),
-    ]
+    ),
+    _policy(
+        "ReadOnlyAccess",
+        "Provides read-only access to AWS services and resources.",
+        _allow([f"{service}:{verb}" for service, verbs in _READ_VERBS.items() for verb in verbs]),
+    ),
+    _policy("IAMFullAccess", "Provides full access to IAM via the AWS Management Console.", _allow(["iam:*"])),
+    _policy(
+        "IAMReadOnlyAccess",
+        "Provides read only access to IAM via the AWS Management Console.",
+        _allow([f"iam:{verb}" for verb in _READ_VERBS["iam"]]),
+    ),
+)
 
+_CONTAINERS = (
+    _policy(
+        "AmazonECSTaskExecutionRolePolicy",
+        "Provides access to other AWS service resources that are required to run Amazon ECS tasks",
+        _allow([*_ECR_PULL, *_LOG_WRITE]),
+        path=_ROLE_PATH,
+    ),
+    _policy(
+        "AmazonEC2ContainerServiceforEC2Role",
+        "Default policy for the Amazon EC2 Role for Amazon EC2 Container Service.",
+        _allow(_ECS_AGENT),
+        _allow(
+            ["ecs:TagResource"],
+            condition={"StringEquals": {"ecs:CreateAction": ["CreateCluster", "RegisterContainerInstance"]}},
+        ),
+        path=_ROLE_PATH,
+    ),
+    _policy(
+        "AmazonEC2ContainerServiceRole",
+        "Default policy for Amazon ECS service role.",
+        _allow(["ec2:AuthorizeSecurityGroupIngress", "ec2:Describe*", *_LOAD_BALANCER_TARGETS]),
+        path=_ROLE_PATH,
+    ),
+    _policy(
+        "AmazonEC2ContainerServiceAutoscaleRole",
+        "Policy to enable Task Autoscaling for Amazon EC2 Container Service",
+        _allow(["ecs:DescribeServices", "ecs:UpdateService", "cloudwatch:DescribeAlarms", "cloudwatch:PutMetricAlarm"]),
+        path=_ROLE_PATH,
+    ),
+    _policy(
+        "AmazonECS_FullAccess",
+        "Provides administrative access to Amazon ECS resources and enables ECS features through access to other "
+        "AWS service resources.",
+        _allow(
+            [
+                "application-autoscaling:*",
+                "autoscaling:*AutoScalingGroup*",
+                "autoscaling:*LaunchConfiguration*",
+                "autoscaling:Describe*",
+                "cloudwatch:*Alarm*",
+                "cloudwatch:GetMetricStatistics",
+                "ec2:*LaunchTemplate*",
+                "ec2:*SecurityGroup*",
+                "ec2:*SpotFleet*",
+                "ec2:Describe*",
+                "ec2:RunInstances",
+                "ecs:*",
+                "elasticloadbalancing:*",
+                "events:*Rule*",
+                "events:*Targets",
+                "iam:ListAttachedRolePolicies",
+                "iam:ListInstanceProfiles",
+                "iam:ListRoles",
+                "logs:CreateLogGroup",
+                "logs:DescribeLogGroups",
+                "logs:FilterLogEvents",
+                "route53:*HostedZone*",
+                "route53:*ResourceRecordSets",
+                "servicediscovery:*",
+            ]
+        ),
+        _allow(["iam:PassRole"], condition=_passed("ecs-tasks.amazonaws.com")),
+        _allow(
+            ["iam:PassRole"],
+            "arn:aws:iam::*:role/ecsInstanceRole*",
+            _passed("ec2.amazonaws.com", "ec2.amazonaws.com.cn"),
+        ),
+        _allow(
+            ["iam:PassRole"],
+            "arn:aws:iam::*:role/ecsAutoscaleRole*",
+            _passed("application-autoscaling.amazonaws.com"),
+        ),
+        _allow(
+            ["iam:CreateServiceLinkedRole"],
+            condition={
+                "StringLike": {
+                    "iam:AWSServiceName": [
+                        "autoscaling.amazonaws.com",
+                        "ecs.amazonaws.com",
+                        "ecs.application-autoscaling.amazonaws.com",
+                        "spot.amazonaws.com",
+                        "spotfleet.amazonaws.com",
+                    ]
+                }
+            },
+        ),
+    ),
+    _policy(
+        "AmazonECSServiceRolePolicy",
+        "Policy to enable Amazon ECS to manage your cluster.",
+        _allow(
+            [
+                "autoscaling:*",
+                "autoscaling-plans:*",
+                "cloudwatch:*Alarm*",
+                "ec2:*NetworkInterface*",
+                "ec2:CreateTags",
+                "ec2:Describe*",
+                "ec2:TerminateInstances",
+                *_LOAD_BALANCER_TARGETS,
+                "events:*Rule*",
+                "events:*Targets",
+                "logs:CreateLogGroup",
+                "logs:DescribeLogGroups",
+                "logs:PutRetentionPolicy",
+                *_LOG_WRITE,
+                "route53:*HealthCheck*",
+                "servicediscovery:*",
+                "ssmmessages:OpenDataChannel",
+            ]
+        ),
+        path=_LINKED_PATH,
+    ),
+    _policy(
+        "AWSApplicationAutoscalingECSServicePolicy",
+        "Policy granting permissions to Application Auto Scaling to access ECS and CloudWatch.",
+        _allow(
+            [
+                "ecs:DescribeServices",
+                "ecs:UpdateService",
+                "cloudwatch:DeleteAlarms",
+                "cloudwatch:DescribeAlarms",
+                "cloudwatch:GetMetricData",
+                "cloudwatch:PutMetricAlarm",
+            ]
+        ),
+        path=_LINKED_PATH,
+    ),
+)
 
-def _containers() -> list[ManagedPolicy]:
-    return [
-        _policy(
-            "AmazonECSTaskExecutionRolePolicy",
-            "Provides access to other AWS service resources that are required to run Amazon ECS tasks",
-            _allow([*_ECR_PULL, *_LOG_WRITE]),
-            path=_ROLE_PATH,
-        ),
-        _policy(
-            "AmazonEC2ContainerServiceforEC2Role",
-            "Default policy for the Amazon EC2 Role for Amazon EC2 Container Service.",
-            _allow(_ECS_AGENT),
-            _allow(
-                ["ecs:TagResource"],
-                condition={"StringEquals": {"ecs:CreateAction": ["CreateCluster", "RegisterContainerInstance"]}},
-            ),
-            path=_ROLE_PATH,
-        ),
-        _policy(
-            "AmazonEC2ContainerServiceRole",
-            "Default policy for Amazon ECS service role.",
-            _allow(["ec2:AuthorizeSecurityGroupIngress", "ec2:Describe*", *_LOAD_BALANCER_TARGETS]),
-            path=_ROLE_PATH,
-        ),
-        _policy(
-            "AmazonEC2ContainerServiceAutoscaleRole",
-            "Policy to enable Task Autoscaling for Amazon EC2 Container Service",
-            _allow(
-                ["ecs:DescribeServices", "ecs:UpdateService", "cloudwatch:DescribeAlarms", "cloudwatch:PutMetricAlarm"]
-            ),
-            path=_ROLE_PATH,
-        ),
-        _policy(
-            "AmazonECS_FullAccess",
-            "Provides administrative access to Amazon ECS resources and enables ECS features through access to other "
-            "AWS service resources.",
-            _allow(
-                [
-                    "application-autoscaling:*",
-                    "autoscaling:*AutoScalingGroup*",
-                    "autoscaling:*LaunchConfiguration*",
-                    "autoscaling:Describe*",
-                    "cloudwatch:*Alarm*",
-                    "cloudwatch:GetMetricStatistics",
-                    "ec2:*LaunchTemplate*",
-                    "ec2:*SecurityGroup*",
-                    "ec2:*SpotFleet*",
-                    "ec2:Describe*",
-                    "ec2:RunInstances",
-                    "ecs:*",
-                    "elasticloadbalancing:*",
-                    "events:*Rule*",
-                    "events:*Targets",
-                    "iam:ListAttachedRolePolicies",
-                    "iam:ListInstanceProfiles",
-                    "iam:ListRoles",
-                    "logs:CreateLogGroup",
-                    "logs:DescribeLogGroups",
-                    "logs:FilterLogEvents",
-                    "route53:*HostedZone*",
-                    "route53:*ResourceRecordSets",
-                    "servicediscovery:*",
-                ]
-            ),
-            _allow(["iam:PassRole"], condition=_passed("ecs-tasks.amazonaws.com")),
-            _allow(
-                ["iam:PassRole"],
-                "arn:aws:iam::*:role/ecsInstanceRole*",
-                _passed("ec2.amazonaws.com", "ec2.amazonaws.com.cn"),
-            ),
-            _allow(
-                ["iam:PassRole"],
-                "arn:aws:iam::*:role/ecsAutoscaleRole*",
-                _passed("application-autoscaling.amazonaws.com"),
-            ),
-            _allow(
-                ["iam:CreateServiceLinkedRole"],
-                condition={
-                    "StringLike": {
-                        "iam:AWSServiceName": [
-                            "autoscaling.amazonaws.com",
-                            "ecs.amazonaws.com",
-                            "ecs.application-autoscaling.amazonaws.com",
-                            "spot.amazonaws.com",
-                            "spotfleet.amazonaws.com",
-                        ]
-                    }
-                },
-            ),
-        ),
-        _policy(
-            "AmazonECSServiceRolePolicy",
-            "Policy to enable Amazon ECS to manage your cluster.",
-            _allow(
-                [
-                    "autoscaling:*",
-                    "autoscaling-plans:*",
-                    "cloudwatch:*Alarm*",
-                    "ec2:*NetworkInterface*",
-                    "ec2:CreateTags",
-                    "ec2:Describe*",
-                    "ec2:TerminateInstances",
-                    *_LOAD_BALANCER_TARGETS,
-                    "events:*Rule*",
-                    "events:*Targets",
-                    "logs:CreateLogGroup",
-                    "logs:DescribeLogGroups",
-                    "logs:PutRetentionPolicy",
-                    *_LOG_WRITE,
-                    "route53:*HealthCheck*",
-                    "servicediscovery:*",
-                    "ssmmessages:OpenDataChannel",
-                ]
-            ),
-            path=_LINKED_PATH,
-        ),
-        _policy(
-            "AWSApplicationAutoscalingECSServicePolicy",
-            "Policy granting permissions to Application Auto Scaling to access ECS and CloudWatch.",
-            _allow(
-                [
-                    "ecs:DescribeServices",
-                    "ecs:UpdateService",
-                    "cloudwatch:DeleteAlarms",
-                    "cloudwatch:DescribeAlarms",
-                    "cloudwatch:GetMetricData",
-                    "cloudwatch:PutMetricAlarm",
-                ]
-            ),
-            path=_LINKED_PATH,
-        ),
-    ]
-
-
-def _services() -> list[ManagedPolicy]:
-    full = {
-        "AmazonEC2FullAccess": ("Amazon EC2", ("ec2:*", "elasticloadbalancing:*", "cloudwatch:*", "autoscaling:*")),
-        "AmazonS3FullAccess": ("all buckets", ("s3:*", "s3-object-lambda:*")),
-        "AmazonDynamoDBFullAccess": ("Amazon DynamoDB", ("dynamodb:*", "dax:*", "application-autoscaling:*")),
-        "AmazonSQSFullAccess": ("Amazon SQS", ("sqs:*",)),
-        "AmazonSNSFullAccess": ("Amazon SNS", ("sns:*",)),
-        "CloudWatchLogsFullAccess": ("CloudWatch Logs", ("logs:*", "cloudwatch:GenerateQuery")),
-        "CloudWatchFullAccess": ("CloudWatch", ("cloudwatch:*", "logs:*", "sns:*", "autoscaling:Describe*")),
-        "ElasticLoadBalancingFullAccess": ("Amazon ElasticLoadBalancing", ("elasticloadbalancing:*", "ec2:Describe*")),
-        "AmazonEC2ContainerRegistryFullAccess": ("Amazon ECR", ("ecr:*",)),
-        "SecretsManagerReadWrite": ("AWS Secrets Manager", ("secretsmanager:*",)),
-        "AmazonSSMFullAccess": ("Amazon SSM", ("ssm:*", "ec2messages:*", "ssmmessages:*")),
-        "AutoScalingFullAccess": ("Auto Scaling", ("autoscaling:*", "cloudwatch:PutMetricAlarm", "ec2:Describe*")),
-    }
-    reading = {
-        "AmazonEC2ReadOnlyAccess": ("Amazon EC2", ("ec2", "elasticloadbalancing", "cloudwatch", "autoscaling")),
-        "AmazonS3ReadOnlyAccess": ("all buckets", ("s3",)),
-        "AmazonDynamoDBReadOnlyAccess": ("Amazon DynamoDB", ("dynamodb", "application-autoscaling")),
-        "AmazonSQSReadOnlyAccess": ("Amazon SQS", ("sqs",)),
-        "CloudWatchLogsReadOnlyAccess": ("CloudWatch Logs", ("logs",)),
-        "CloudWatchReadOnlyAccess": ("CloudWatch", ("cloudwatch", "logs", "autoscaling")),
-        "AmazonEC2ContainerRegistryReadOnly": ("Amazon ECR", ("ecr",)),
-        "AmazonSSMReadOnlyAccess": ("Amazon SSM", ("ssm",)),
-    }
-    found = [
-        _policy(name, f"Provides full access to {service}.", _allow(actions))
-        for name, (service, actions) in full.items()
-    ]
-    found.extend(
-        _policy(
-            name,
-            f"Provides read only access to {service}.",
-            _allow([f"{prefix}:{verb}" for prefix in prefixes for verb in _READ_VERBS[prefix]]),
-        )
-        for name, (service, prefixes) in reading.items()
-    )
-    found.append(
-        _policy(
-            "AWSElasticLoadBalancingServiceRolePolicy",
-            "Service Linked Role Policy for AWS Elastic Load Balancing Control Plane",
-            _allow(
-                [
-                    "ec2:*NetworkInterface*",
-                    "ec2:*SecurityGroup*",
-                    "ec2:AllocateAddress",
-                    "ec2:AssignIpv6Addresses",
-                    "ec2:AssociateAddress",
-                    "ec2:Describe*",
-                    "ec2:DisassociateAddress",
-                    "ec2:ReleaseAddress",
-                    "ec2:UnassignIpv6Addresses",
-                    "logs:*LogDelivery",
-                ]
-            ),
-            path=_LINKED_PATH,
-        )
-    )
-    found.append(
-        _policy(
-            "AutoScalingServiceRolePolicy",
-            "Enables access to AWS services and resources used or managed by Auto Scaling",
-            _allow(
-                [
-                    "cloudwatch:*Alarm*",
-                    "ec2:*Fleet*",
-                    "ec2:*Instance*",
-                    "ec2:CreateTags",
-                    "ec2:Describe*",
-                    "elasticloadbalancing:Deregister*",
-                    "elasticloadbalancing:Describe*",
-                    "elasticloadbalancing:Register*",
-                    "sns:Publish",
-                ]
-            ),
-            _allow(["iam:PassRole"], condition=_passed("ec2.amazonaws.com*")),
-            _allow(["iam:CreateServiceLinkedRole"], condition=_linked("spot.amazonaws.com")),
-            path=_LINKED_PATH,
-        )
-    )
-    return found
-
-
-AWS_MANAGED: dict[str, ManagedPolicy] = {
-    policy.arn: policy for policy in sorted([*_administrators(), *_containers(), *_services()], key=lambda p: p.arn)
+_FULL_ACCESS = {
+    "AmazonEC2FullAccess": ("Amazon EC2", ("ec2:*", "elasticloadbalancing:*", "cloudwatch:*", "autoscaling:*")),
+    "AmazonS3FullAccess": ("all buckets", ("s3:*", "s3-object-lambda:*")),
+    "AmazonDynamoDBFullAccess": ("Amazon DynamoDB", ("dynamodb:*", "dax:*", "application-autoscaling:*")),
+    "AmazonSQSFullAccess": ("Amazon SQS", ("sqs:*",)),
+    "AmazonSNSFullAccess": ("Amazon SNS", ("sns:*",)),
+    "CloudWatchLogsFullAccess": ("CloudWatch Logs", ("logs:*", "cloudwatch:GenerateQuery")),
+    "CloudWatchFullAccess": ("CloudWatch", ("cloudwatch:*", "logs:*", "sns:*", "autoscaling:Describe*")),
+    "ElasticLoadBalancingFullAccess": ("Amazon ElasticLoadBalancing", ("elasticloadbalancing:*", "ec2:Describe*")),
+    "AmazonEC2ContainerRegistryFullAccess": ("Amazon ECR", ("ecr:*",)),
+    "SecretsManagerReadWrite": ("AWS Secrets Manager", ("secretsmanager:*",)),
+    "AmazonSSMFullAccess": ("Amazon SSM", ("ssm:*", "ec2messages:*", "ssmmessages:*")),
+    "AutoScalingFullAccess": ("Auto Scaling", ("autoscaling:*", "cloudwatch:PutMetricAlarm", "ec2:Describe*")),
 }
+"""Name: (what it is about, actions)."""
+
+_READ_ONLY = {
+    "AmazonEC2ReadOnlyAccess": ("Amazon EC2", ("ec2", "elasticloadbalancing", "cloudwatch", "autoscaling")),
+    "AmazonS3ReadOnlyAccess": ("all buckets", ("s3",)),
+    "AmazonDynamoDBReadOnlyAccess": ("Amazon DynamoDB", ("dynamodb", "application-autoscaling")),
+    "AmazonSQSReadOnlyAccess": ("Amazon SQS", ("sqs",)),
+    "CloudWatchLogsReadOnlyAccess": ("CloudWatch Logs", ("logs",)),
+    "CloudWatchReadOnlyAccess": ("CloudWatch", ("cloudwatch", "logs", "autoscaling")),
+    "AmazonEC2ContainerRegistryReadOnly": ("Amazon ECR", ("ecr",)),
+    "AmazonSSMReadOnlyAccess": ("Amazon SSM", ("ssm",)),
+}
+"""Name: (what it is about, services whose reading verbs it allows)."""
+
+_SERVICE_LINKED = (
+    _policy(
+        "AWSElasticLoadBalancingServiceRolePolicy",
+        "Service Linked Role Policy for AWS Elastic Load Balancing Control Plane",
+        _allow(
+            [
+                "ec2:*NetworkInterface*",
+                "ec2:*SecurityGroup*",
+                "ec2:AllocateAddress",
+                "ec2:AssignIpv6Addresses",
+                "ec2:AssociateAddress",
+                "ec2:Describe*",
+                "ec2:DisassociateAddress",
+                "ec2:ReleaseAddress",
+                "ec2:UnassignIpv6Addresses",
+                "logs:*LogDelivery",
+            ]
+        ),
+        path=_LINKED_PATH,
+    ),
+    _policy(
+        "AutoScalingServiceRolePolicy",
+        "Enables access to AWS services and resources used or managed by Auto Scaling",
+        _allow(
+            [
+                "cloudwatch:*Alarm*",
+                "ec2:*Fleet*",
+                "ec2:*Instance*",
+                "ec2:CreateTags",
+                "ec2:Describe*",
+                "elasticloadbalancing:Deregister*",
+                "elasticloadbalancing:Describe*",
+                "elasticloadbalancing:Register*",
+                "sns:Publish",
+            ]
+        ),
+        _allow(["iam:PassRole"], condition=_passed("ec2.amazonaws.com*")),
+        _allow(["iam:CreateServiceLinkedRole"], condition=_linked("spot.amazonaws.com")),
+        path=_LINKED_PATH,
+    ),
+)
+
+
+def _full_access(name: str) -> ManagedPolicy:
+    subject, actions = _FULL_ACCESS[name]
+    return _policy(name, f"Provides full access to {subject}.", _allow(actions))
+
+
+def _read_only(name: str) -> ManagedPolicy:
+    subject, services = _READ_ONLY[name]
+    actions = [f"{service}:{verb}" for service in services for verb in _READ_VERBS[service]]
+    return _policy(name, f"Provides read only access to {subject}.", _allow(actions))
+
+
+_ALL = (
+    *_ADMINISTRATION,
+    *_CONTAINERS,
+    *map(_full_access, _FULL_ACCESS),
+    *map(_read_only, _READ_ONLY),
+    *_SERVICE_LINKED,
+)
+
+AWS_MANAGED: dict[str, ManagedPolicy] = {policy.arn: policy for policy in sorted(_ALL, key=lambda policy: policy.arn)}
 """By ARN."""

@@ -14,20 +14,25 @@ class InlinePolicy(msgspec.Struct, frozen=True):
     document: str
 
 
-class Holder(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What users, groups and roles have in common."""
+class Entity(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What has a name under a path: users, groups, roles, instance profiles."""
 
     name: str
     path: str
     arn: str
     id: str
-    """AIDA…, AGPA…, AROA…"""
+    """AIDA…, AGPA…, AROA…, AIPA…"""
     created_at: float
+    tags: tuple[tuple[str, str], ...] = ()
+
+
+class Holder(Entity, frozen=True, kw_only=True):
+    """What users, groups and roles have in common: policies."""
+
     inline: tuple[InlinePolicy, ...] = ()
     attached: tuple[str, ...] = ()
     """ARNs of managed policies, in order of attachment."""
     boundary: str = ""
-    tags: tuple[tuple[str, str], ...] = ()
 
 
 class User(Holder, frozen=True, kw_only=True):
@@ -90,16 +95,9 @@ class ManagedPolicy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
         return next(version.document for version in self.versions if version.number == self.default)
 
 
-class InstanceProfile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    name: str
-    path: str
-    arn: str
-    id: str
-    """AIPA…"""
-    created_at: float
+class InstanceProfile(Entity, frozen=True, kw_only=True):
     role: str = ""
     """Key of the role, empty for none."""
-    tags: tuple[tuple[str, str], ...] = ()
 
 
 class Alias(msgspec.Struct, frozen=True):

@@ -7,29 +7,20 @@ import msgspec
 from ropewalk.aws.operations import Call, Params
 from ropewalk.aws.policy import Kind, compile_document
 from ropewalk.aws.policy.document import Malformed
-from ropewalk.base.errors import Fault
 from ropewalk.services.iam.boundaries import check_boundary, shown_boundary
+from ropewalk.services.iam.named import ROLE, SERVICE_PATH, check_bare
 from ropewalk.services.iam.records import Role
 from ropewalk.services.iam.slice import (
-    ROLE,
     Iam,
-    by_path,
-    check_name,
-    check_path,
     conflict,
-    exists,
     invalid,
     merged_tags,
-    no_such,
     offer,
     over_quota,
-    page,
     shown_document,
     shown_tags,
 )
-from ropewalk.store.protocol import KeyExists
 
-LONGEST_NAME = 64
 LONGEST_TRUST = 2048
 SESSION_SECONDS = (3600, 43200)
 
@@ -37,11 +28,7 @@ SESSION_SECONDS = (3600, 43200)
 def shown_role(role: Role, whole: bool = True) -> Params:
     """A Role shape; lists leave out boundary and tags, as AWS does."""
     shown: Params = {
-        "Path": role.path,
-        "RoleName": role.name,
-        "RoleId": role.id,
-        "Arn": role.arn,
-        "CreateDate": role.created_at,
+        **ROLE.shown(role),
         "AssumeRolePolicyDocument": shown_document(role.trust),
         "MaxSessionDuration": role.max_session_seconds,
     }
@@ -54,24 +41,6 @@ def shown_role(role: Role, whole: bool = True) -> Params:
         if role.tags:
             shown["Tags"] = shown_tags(role.tags)
     return shown
-
-
-async def role_of(iam: Iam, name: str) -> Role:
-    role = await iam.roles.get(name.lower())
-    if role is None:
-        raise no_such(f"The role with name {name} cannot be found.")
-    return role
-
-
-async def changeable(iam: Iam, name: str) -> Role:
-    """A role that users may change. A service's own is not."""
-    role = await role_of(iam, name)
-    if role.path.startswith("/aws-service-role/"):
-        raise Fault(
-            "UnmodifiableEntity",
-            f"Cannot perform the operation on the protected role '{name}' - this role is only modifiable by AWS",
-        )
-    return role
 
 
 async def check_trust(iam: Iam, text: str) -> str:
@@ -111,89 +80,71 @@ def _session_seconds(params: Params, otherwise: int) -> int:
 
 @offer("CreateRole", on=ROLE)
 async def create_role(iam: Iam, call: Call, params: Params) -> Params:
-    name = params["RoleName"]
-    check_name("RoleName", name, LONGEST_NAME)
-    path = check_path(params.get("Path"))
-    if path.startswith("/aws-service-role/"):
+    identity = ROLE.identity(iam, params)
+    if identity["path"].startswith(SERVICE_PATH):
         raise invalid("Cannot create a role with a path of service-linked roles. Use CreateServiceLinkedRole.")
     role = Role(
-        name=name,
-        path=path,
-        arn=iam.arn("role", path, name),
-        id=iam.unique_id("AROA"),
-        created_at=iam.clock.wall(),
+        **identity,
         trust=await check_trust(iam, params["AssumeRolePolicyDocument"]),
         description=params.get("Description", ""),
         max_session_seconds=_session_seconds(params, SESSION_SECONDS[0]),
         boundary=await check_boundary(iam, params.get("PermissionsBoundary")),
         tags=merged_tags((), params.get("Tags") or ()),
     )
-    try:
-        await iam.roles.create(name.lower(), role)
-    except KeyExists as error:
-        raise exists(f"Role with name {name} already exists.") from error
+    await ROLE.create(iam, role)
     return {"Role": shown_role(role)}
 
 
 @offer("GetRole", on=ROLE)
 async def get_role(iam: Iam, call: Call, params: Params) -> Params:
-    return {"Role": shown_role(await role_of(iam, params["RoleName"]))}
+    return {"Role": shown_role(await ROLE.existing(iam, params["RoleName"]))}
 
 
 @offer("ListRoles")
 async def list_roles(iam: Iam, call: Call, params: Params) -> Params:
-    roles = await by_path(iam.roles, params)
-    return page(params, roles, lambda r: r.name.lower(), "Roles", lambda r: shown_role(r, whole=False))
+    return await ROLE.listed(iam, params, lambda role: shown_role(role, whole=False))
 
 
 @offer("UpdateRole", on=ROLE)
 async def update_role(iam: Iam, call: Call, params: Params) -> Params:
-    role = await changeable(iam, params["RoleName"])
+    role = await ROLE.changeable(iam, params["RoleName"])
     seconds = _session_seconds(params, role.max_session_seconds)
     description = params.get("Description", role.description)
     changed = msgspec.structs.replace(role, max_session_seconds=seconds, description=description)
-    await iam.roles.put(role.name.lower(), changed)
+    await ROLE.put(iam, changed)
     return {}
 
 
 @offer("UpdateRoleDescription", on=ROLE)
 async def update_role_description(iam: Iam, call: Call, params: Params) -> Params:
-    role = await changeable(iam, params["RoleName"])
+    role = await ROLE.changeable(iam, params["RoleName"])
     changed = msgspec.structs.replace(role, description=params["Description"])
-    await iam.roles.put(role.name.lower(), changed)
+    await ROLE.put(iam, changed)
     return {"Role": shown_role(changed)}
 
 
 @offer("UpdateAssumeRolePolicy", on=ROLE)
 async def update_assume_role_policy(iam: Iam, call: Call, params: Params) -> Params:
-    role = await changeable(iam, params["RoleName"])
+    role = await ROLE.changeable(iam, params["RoleName"])
     trust = await check_trust(iam, params["PolicyDocument"])
-    await iam.roles.put(role.name.lower(), msgspec.structs.replace(role, trust=trust))
+    await ROLE.put(iam, msgspec.structs.replace(role, trust=trust))
     return {}
 
 
 @offer("DeleteRole", on=ROLE)
 async def delete_role(iam: Iam, call: Call, params: Params) -> Params:
-    role = await changeable(iam, params["RoleName"])
-    key = role.name.lower()
-    if any(profile.role == key for profile in await iam.profiles.records()):
+    role = await ROLE.changeable(iam, params["RoleName"])
+    if any(profile.role == role.name.lower() for profile in await iam.profiles.records()):
         raise conflict("Cannot delete entity, must remove roles from instance profile first.")
-    if role.attached:
-        raise conflict("Cannot delete entity, must detach all policies first.")
-    if role.inline:
-        raise conflict("Cannot delete entity, must delete policies first.")
-    await iam.roles.delete(key)
+    check_bare(role)
+    await ROLE.delete(iam, role)
     return {}
 
 
 def plain_role(iam: Iam, name: str, trust: str, attached: tuple[str, ...], description: str) -> Role:
     """A plain role, as the seed makes them."""
     return Role(
-        name=name,
-        path="/",
-        arn=iam.arn("role", "/", name),
-        id=iam.unique_id("AROA"),
-        created_at=iam.clock.wall(),
+        **ROLE.identity(iam, {"RoleName": name}),
         trust=trust,
         description=description,
         attached=attached,

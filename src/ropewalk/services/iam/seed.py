@@ -8,6 +8,7 @@ import msgspec
 
 from ropewalk.base.log import logger
 from ropewalk.services.iam.access_keys import keys_of, make_key
+from ropewalk.services.iam.named import PROFILE, USER
 from ropewalk.services.iam.records import InstanceProfile, Role, User
 from ropewalk.services.iam.roles import plain_role
 from ropewalk.services.iam.service_roles import LINKED, linked_role, trust_of
@@ -49,11 +50,7 @@ async def _admin(iam: Iam) -> User:
     if found is not None:
         return found
     admin = User(
-        name=ADMIN,
-        path="/",
-        arn=iam.arn("user", "/", ADMIN),
-        id=iam.unique_id("AIDA"),
-        created_at=iam.clock.wall(),
+        **USER.identity(iam, {"UserName": ADMIN}),
         attached=("arn:aws:iam::aws:policy/AdministratorAccess",),
     )
     await iam.users.create(ADMIN, admin)
@@ -100,14 +97,7 @@ def _instance_role(iam: Iam) -> Role:
 
 
 async def _instance_profile(iam: Iam, role: Role) -> None:
-    profile = InstanceProfile(
-        name=role.name,
-        path="/",
-        arn=iam.arn("instance-profile", "/", role.name),
-        id=iam.unique_id("AIPA"),
-        created_at=iam.clock.wall(),
-        role=role.name.lower(),
-    )
+    profile = InstanceProfile(**PROFILE.identity(iam, {"InstanceProfileName": role.name}), role=role.name.lower())
     try:
         await iam.profiles.create(role.name.lower(), profile)
     except KeyExists:

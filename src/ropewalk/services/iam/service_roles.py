@@ -9,12 +9,11 @@ import orjson
 
 from ropewalk.aws.operations import Call, Params
 from ropewalk.base.errors import Fault
+from ropewalk.services.iam.named import ROLE, SERVICE_PATH
 from ropewalk.services.iam.records import Role
 from ropewalk.services.iam.roles import shown_role
 from ropewalk.services.iam.slice import Iam, no_such, offer
 from ropewalk.store.protocol import KeyExists
-
-LINKED_PATH = "/aws-service-role/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,16 +46,11 @@ def trust_of(services: Sequence[str]) -> str:
 
 def linked_role(iam: Iam, service: str, linked: Linked, suffix: str = "", description: str = "") -> Role:
     name = f"{linked.role}_{suffix}" if suffix else linked.role
-    path = f"{LINKED_PATH}{service}/"
     return Role(
-        name=name,
-        path=path,
-        arn=iam.arn("role", path, name),
-        id=iam.unique_id("AROA"),
-        created_at=iam.clock.wall(),
+        **ROLE.identity(iam, {"RoleName": name, "Path": f"{SERVICE_PATH}{service}/"}),
         trust=trust_of([service]),
         description=description,
-        attached=(f"arn:aws:iam::aws:policy{LINKED_PATH}{linked.policy}",),
+        attached=(f"arn:aws:iam::aws:policy{SERVICE_PATH}{linked.policy}",),
     )
 
 
@@ -85,7 +79,7 @@ async def delete_service_linked_role(iam: Iam, call: Call, params: Params) -> Pa
     """The deletion is done before the answer; its task id names the role, and says so when asked."""
     name = params["RoleName"]
     role = await iam.roles.get(name.lower())
-    if role is None or not role.path.startswith(LINKED_PATH):
+    if role is None or not role.path.startswith(SERVICE_PATH):
         raise no_such(f"The role with name {name} cannot be found.")
     await iam.roles.delete(name.lower())
     return {"DeletionTaskId": f"task{role.path}{role.name}/{iam.entropy.uuid()}"}
@@ -94,6 +88,6 @@ async def delete_service_linked_role(iam: Iam, call: Call, params: Params) -> Pa
 @offer("GetServiceLinkedRoleDeletionStatus")
 async def get_deletion_status(iam: Iam, call: Call, params: Params) -> Params:
     parts = params["DeletionTaskId"].split("/")
-    if len(parts) != 5 or parts[0] != "task" or parts[1] != LINKED_PATH.strip("/"):
+    if len(parts) != 5 or parts[0] != "task" or parts[1] != SERVICE_PATH.strip("/"):
         raise no_such(f"Deletion task {params['DeletionTaskId']} was not found.")
     return {"Status": "SUCCEEDED"}

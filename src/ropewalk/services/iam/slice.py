@@ -13,10 +13,8 @@ import binascii
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 from urllib.parse import quote
-
-import msgspec
 
 from ropewalk.aws.operations import Call, Operation, Operations, Params, Touched
 from ropewalk.aws.resource_tags import resource_tags
@@ -28,6 +26,7 @@ from ropewalk.services.iam.directory import IamDirectory
 from ropewalk.services.iam.records import (
     AccessKeyRecord,
     Alias,
+    Entity,
     Group,
     InstanceProfile,
     KeyUse,
@@ -93,37 +92,21 @@ operations: Operations[Iam] = Operations("iam")
 READS = ("Get", "List", "Simulate")
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
-    """A kind of thing that operations act on."""
+class Target(Protocol):
+    """A kind of thing that operations act on. See `named.py`."""
 
-    arn_kind: str
-    member: str
-    """The parameter that names it."""
-    find: Callable[[Iam, str], Any]
-    """An awaitable of its record, or of None."""
+    @property
+    def arn_kind(self) -> str: ...
 
+    @property
+    def member(self) -> str:
+        """The parameter that names it."""
+        ...
 
-async def _find_user(iam: Iam, name: str) -> User | None:
-    return await iam.users.get(name.lower())
+    @property
+    def tag_prefixes(self) -> tuple[str, ...]: ...
 
-
-async def _find_group(iam: Iam, name: str) -> Group | None:
-    return await iam.groups.get(name.lower())
-
-
-async def _find_role(iam: Iam, name: str) -> Role | None:
-    return await iam.roles.get(name.lower())
-
-
-async def _find_profile(iam: Iam, name: str) -> InstanceProfile | None:
-    return await iam.profiles.get(name.lower())
-
-
-USER = Target("user", "UserName", _find_user)
-GROUP = Target("group", "GroupName", _find_group)
-ROLE = Target("role", "RoleName", _find_role)
-PROFILE = Target("instance-profile", "InstanceProfileName", _find_profile)
+    async def find(self, iam: Iam, name: str) -> Entity | None: ...
 
 
 def offer(name: str, on: Target | None = None) -> Callable[[Operation[Iam]], Operation[Iam]]:
@@ -171,8 +154,7 @@ async def _touched(iam: Iam, call: Call, params: Params, on: Target | None) -> T
         return Touched(iam.arn(on.arn_kind, params.get("Path") or "/", name), context)
     if boundary := getattr(record, "boundary", ""):
         context.setdefault("iam:PermissionsBoundary", (boundary,))
-    older = ("iam",) if on in (USER, ROLE) else ()
-    return Touched(record.arn, {**context, **resource_tags(getattr(record, "tags", ()), *older)})
+    return Touched(record.arn, {**context, **resource_tags(record.tags, *on.tag_prefixes)})
 
 
 # Faults in IAM's words
@@ -263,7 +245,6 @@ def shown_document(text: str) -> str:
 # Paging
 
 T = TypeVar("T")
-R = TypeVar("R", bound=msgspec.Struct)
 
 
 def page(params: Params, items: Sequence[T], key: Callable[[T], str], member: str, show: Callable[[T], Any]) -> Params:
@@ -280,9 +261,3 @@ def page(params: Params, items: Sequence[T], key: Callable[[T], str], member: st
     if len(rest) > limit:
         answer["Marker"] = base64.urlsafe_b64encode(key(rest[limit - 1]).encode()).decode()
     return answer
-
-
-async def by_path(table: Table[R], params: Params) -> list[R]:
-    """A table's records under the request's PathPrefix, in order of their keys."""
-    prefix = params.get("PathPrefix") or "/"
-    return [item.record for item in await table.list() if str(getattr(item.record, "path", "/")).startswith(prefix)]

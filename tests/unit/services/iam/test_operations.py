@@ -284,6 +284,8 @@ async def test_service_linked_roles(iam: Any) -> None:
     name = role["RoleName"]
     assert await iam.refused("DeleteRole", RoleName=name) == "UnmodifiableEntity"
     assert await iam.refused("AttachRolePolicy", RoleName=name, PolicyArn=READ_ONLY) == "UnmodifiableEntity"
+    boundary = {"RoleName": name, "PermissionsBoundary": READ_ONLY}
+    assert await iam.refused("PutRolePermissionsBoundary", **boundary) == "UnmodifiableEntity"
     task = (await iam("DeleteServiceLinkedRole", RoleName=name))["DeletionTaskId"]
     assert (await iam("GetServiceLinkedRoleDeletionStatus", DeletionTaskId=task))["Status"] == "SUCCEEDED"
     assert await iam.refused("GetServiceLinkedRoleDeletionStatus", DeletionTaskId="x") == "NoSuchEntity"
