@@ -6,7 +6,7 @@ removes them. Sources: API_AuthorizeSecurityGroupIngress, API_RevokeSecurityGrou
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 
 import msgspec
@@ -146,31 +146,18 @@ async def _still(ec2: Ec2, rules: Iterable[GroupRule]) -> None:
             raise not_found("sg", peer)
 
 
-@offer(
-    "AuthorizeSecurityGroupIngress",
-    "GroupId",
-    "GroupName",
-    "IpPermissions",
-    "CidrIp",
-    "IpProtocol",
-    "FromPort",
-    "ToPort",
-    "TagSpecifications",
-    resources=on("security-group", "GroupId"),
-)
-async def authorize_ingress(ec2: Ec2, call: Call, params: Params) -> Params:
-    return await _authorize(ec2, call, params, egress=False)
+def _offer_both_ways(
+    operation: str, run: Callable[..., Awaitable[Params]], *acts_on: str, inward_only: tuple[str, ...] = ()
+) -> None:
+    """Offer `operation`Ingress and …Egress; only the older, inward one knows the parameters of EC2-Classic."""
+    for way, egress in (("Ingress", False), ("Egress", True)):
+        known = acts_on if egress else (*acts_on, *inward_only)
+        named = on("security-group", "GroupId")
+        offer(f"{operation}{way}", "GroupId", *known, resources=named)(partial(run, egress=egress))
 
 
-@offer(
-    "AuthorizeSecurityGroupEgress",
-    "GroupId",
-    "IpPermissions",
-    "TagSpecifications",
-    resources=on("security-group", "GroupId"),
-)
-async def authorize_egress(ec2: Ec2, call: Call, params: Params) -> Params:
-    return await _authorize(ec2, call, params, egress=True)
+_CLASSIC = ("GroupName", "CidrIp", "IpProtocol", "FromPort", "ToPort")
+_offer_both_ways("AuthorizeSecurityGroup", _authorize, "IpPermissions", "TagSpecifications", inward_only=_CLASSIC)
 
 
 async def _revoke(ec2: Ec2, call: Call, params: Params, *, egress: bool) -> Params:
@@ -211,31 +198,7 @@ async def _revoke(ec2: Ec2, call: Call, params: Params, *, egress: bool) -> Para
     }
 
 
-@offer(
-    "RevokeSecurityGroupIngress",
-    "GroupId",
-    "GroupName",
-    "IpPermissions",
-    "SecurityGroupRuleIds",
-    "CidrIp",
-    "IpProtocol",
-    "FromPort",
-    "ToPort",
-    resources=on("security-group", "GroupId"),
-)
-async def revoke_ingress(ec2: Ec2, call: Call, params: Params) -> Params:
-    return await _revoke(ec2, call, params, egress=False)
-
-
-@offer(
-    "RevokeSecurityGroupEgress",
-    "GroupId",
-    "IpPermissions",
-    "SecurityGroupRuleIds",
-    resources=on("security-group", "GroupId"),
-)
-async def revoke_egress(ec2: Ec2, call: Call, params: Params) -> Params:
-    return await _revoke(ec2, call, params, egress=True)
+_offer_both_ways("RevokeSecurityGroup", _revoke, "IpPermissions", "SecurityGroupRuleIds", inward_only=_CLASSIC)
 
 
 @offer("DescribeSecurityGroupRules", "SecurityGroupRuleIds", "Filters", "MaxResults", "NextToken")
@@ -341,25 +304,6 @@ async def _redescribe(ec2: Ec2, call: Call, params: Params, *, egress: bool) -> 
     return {"Return": True}
 
 
-@offer(
-    "UpdateSecurityGroupRuleDescriptionsIngress",
-    "GroupId",
-    "GroupName",
-    "IpPermissions",
-    "SecurityGroupRuleDescriptions",
-    resources=on("security-group", "GroupId"),
+_offer_both_ways(
+    "UpdateSecurityGroupRuleDescriptions", _redescribe, "GroupName", "IpPermissions", "SecurityGroupRuleDescriptions"
 )
-async def redescribe_ingress(ec2: Ec2, call: Call, params: Params) -> Params:
-    return await _redescribe(ec2, call, params, egress=False)
-
-
-@offer(
-    "UpdateSecurityGroupRuleDescriptionsEgress",
-    "GroupId",
-    "GroupName",
-    "IpPermissions",
-    "SecurityGroupRuleDescriptions",
-    resources=on("security-group", "GroupId"),
-)
-async def redescribe_egress(ec2: Ec2, call: Call, params: Params) -> Params:
-    return await _redescribe(ec2, call, params, egress=True)
