@@ -31,10 +31,13 @@ async def serve(settings: Settings) -> None:
     journal = await SqliteJournal.open(settings.home / "logs" / "events.db")
     try:
         plane = await build(settings, store, journal, clock, entropy)
-        runnables: list[Runnable] = [*plane.runnables, *_machines(settings, plane, clock, entropy)]
+        doors = asyncio.Event()
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(Supervisor(clock).run(runnables))
-            tasks.create_task(_listen(settings, plane, clock))
+            tasks.create_task(Supervisor(clock).run(plane.runnables))
+            tasks.create_task(_listen(settings, plane, clock, doors))
+            await doors.wait()
+            # Only now: importing what machines take must not keep the first caller waiting.
+            tasks.create_task(Supervisor(clock).run(_machines(settings, plane, clock, entropy)))
     finally:
         await journal.close()
         await store.close()
@@ -51,7 +54,7 @@ def _machines(settings: Settings, plane: ControlPlane, clock: Clock, entropy: En
     return [VpcListeners(plane, clock)]
 
 
-async def _listen(settings: Settings, plane: ControlPlane, clock: Clock) -> None:
+async def _listen(settings: Settings, plane: ControlPlane, clock: Clock, doors: asyncio.Event) -> None:
     """Open the doors once the caches are warm; agents first, so that nobody is told of a machine that is lost."""
     await plane.synced()
     agents = HttpServer(plane.handle_agents, name="agents", clock=clock)
@@ -59,6 +62,7 @@ async def _listen(settings: Settings, plane: ControlPlane, clock: Clock) -> None
     host = HttpServer(plane.courtesy.first(plane.front.handle), name="host", clock=clock, refuse=plane.front.refuse)
     await host.serve_tcp("127.0.0.1", settings.port)
     publish(settings, plane.key)
+    doors.set()
     try:
         await asyncio.get_running_loop().create_future()
     finally:
