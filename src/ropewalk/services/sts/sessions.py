@@ -15,6 +15,8 @@ import msgspec
 from ropewalk.aws.identity import Caller, access_denied
 from ropewalk.aws.operations import Call, Params, handler_asks
 from ropewalk.aws.policy import Decision, Kind, compile_document
+from ropewalk.aws.request_tags import request_tags
+from ropewalk.aws.resource_tags import resource_tags
 from ropewalk.aws.sessions import Claims, access_key_id
 from ropewalk.base.errors import Fault
 from ropewalk.model.readers import RoleReader, RoleView, TemporaryKeys
@@ -129,7 +131,7 @@ async def assume_role(sts: Sts, call: Call, params: Params) -> Params:
     _refuse_unsupported(params)
     name = params["RoleSessionName"]
     if not _SESSION_NAME.fullmatch(name):
-        raise _invalid(f"The roleSessionName {name!r} must be 2 to 64 characters of letters, digits and _+=,.@-")
+        raise _invalid(f"The roleSessionName '{name}' must be 2 to 64 characters of letters, digits and _+=,.@-")
     arn = params["RoleArn"]
     role = await sts.roles.role(arn)
     if role is None:
@@ -172,20 +174,19 @@ async def assume_role(sts: Sts, call: Call, params: Params) -> Params:
 
 def _judge(sts: Sts, caller: Caller, role: RoleView, params: Params) -> None:
     """Raises `Fault` AccessDenied unless the caller may assume the role in the way asked."""
-    context: dict[str, Sequence[str]] = {"sts:RoleSessionName": (params["RoleSessionName"],)}
+    context: dict[str, Sequence[str]] = {
+        "sts:RoleSessionName": (params["RoleSessionName"],),
+        **request_tags(params),
+        **resource_tags(role.tags, "iam"),
+    }
     if external := params.get("ExternalId"):
         context["sts:ExternalId"] = (external,)
     if identity := params.get("SourceIdentity"):
         context["sts:SourceIdentity"] = (identity,)
-    if tags := params.get("Tags"):
-        context["aws:TagKeys"] = [tag["Key"] for tag in tags]
-        context.update({f"aws:RequestTag/{tag['Key']}": (tag["Value"],) for tag in tags})
     if transitive := params.get("TransitiveTagKeys"):
         context["sts:TransitiveTagKeys"] = list(transitive)
-    for key, value in role.tags:
-        context[f"aws:ResourceTag/{key}"] = context[f"iam:ResourceTag/{key}"] = (value,)
     actions = ["sts:AssumeRole"]
-    if tags:
+    if params.get("Tags"):
         actions.append("sts:TagSession")
     if identity:
         actions.append("sts:SetSourceIdentity")
