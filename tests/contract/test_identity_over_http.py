@@ -20,7 +20,8 @@ from ropewalk.aws.identity import Identity
 from ropewalk.base.clock import SystemClock
 from ropewalk.base.entropy import SystemEntropy
 from ropewalk.base.http.server import HttpServer
-from ropewalk.services import iam, logs, sts
+from ropewalk.base.settings import Settings
+from ropewalk.services import ec2, iam, logs, sts
 from ropewalk.store.memory import MemoryStore
 
 ACCOUNT, REGION = "123456789012", "us-east-1"
@@ -61,6 +62,8 @@ async def endpoint(tmp_path: Path) -> AsyncIterator[Endpoint]:
     people = iam.Iam.over(store, clock, entropy, ACCOUNT)
     admin = await iam.seed(people)
     sealer = await sts.load_sealer(store, entropy)
+    network = ec2.Ec2.over(store, clock, entropy, Settings())
+    await ec2.seed(network)
     ports: list[int] = []
     servers: list[HttpServer] = []
     for lenient in (False, True):
@@ -68,6 +71,7 @@ async def endpoint(tmp_path: Path) -> AsyncIterator[Endpoint]:
         front = Front(
             [
                 Mount("iam", iam.operations, people),
+                Mount("ec2", ec2.operations, network),
                 Mount("sts", sts.operations, sts.Sts(ACCOUNT, clock, entropy, sealer, people.directory, identity)),
                 Mount("logs", logs.operations, logs.Logs.over(store, journal, clock, entropy, REGION, ACCOUNT)),
             ],
@@ -142,3 +146,45 @@ async def test_any_credentials_where_that_is_wanted(endpoint: Endpoint) -> None:
     assert (await asyncio.to_thread(who))["Arn"] == f"arn:aws:iam::{ACCOUNT}:root"
     known = endpoint.client("sts", secret="wrong", lenient=True).get_caller_identity
     assert await code(known) == ("SignatureDoesNotMatch", 403)
+
+
+async def test_a_deny_on_tags_or_place_holds(endpoint: Endpoint) -> None:
+    def work() -> None:
+        network = endpoint.client("ec2")
+        vpcs = [
+            network.describe_vpcs()["Vpcs"][0]["VpcId"],
+            network.create_vpc(CidrBlock="10.9.0.0/16")["Vpc"]["VpcId"],
+        ]
+        groups = [network.create_security_group(GroupName="g", Description="g", VpcId=vpc)["GroupId"] for vpc in vpcs]
+        tagged = network.create_security_group(GroupName="t", Description="t", VpcId=vpcs[0])["GroupId"]
+        network.create_tags(Resources=[tagged], Tags=[{"Key": "env", "Value": "prod"}])
+        writer = endpoint.client("logs")
+        for name, env in (("/prod", "prod"), ("/test", "test")):
+            writer.create_log_group(logGroupName=name, tags={"env": env})
+        elsewhere = {"ArnEquals": {"ec2:Vpc": f"arn:aws:ec2:{REGION}:{ACCOUNT}:vpc/{vpcs[1]}"}}
+        statements = [
+            {"Effect": "Allow", "Action": "*", "Resource": "*"},
+            {"Effect": "Deny", "Action": "ec2:Delete*", "Resource": "*", "Condition": elsewhere},
+            *(
+                {"Effect": "Deny", "Action": "*", "Resource": "*", "Condition": {"StringEquals": {key: "prod"}}}
+                for key in ("aws:ResourceTag/env", "ec2:ResourceTag/env")
+            ),
+        ]
+        people = endpoint.client("iam")
+        people.create_user(UserName="anna")
+        document = json.dumps({"Version": "2012-10-17", "Statement": statements})
+        people.put_user_policy(UserName="anna", PolicyName="p", PolicyDocument=document)
+        key = people.create_access_key(UserName="anna")["AccessKey"]
+        keys = (key["AccessKeyId"], key["SecretAccessKey"])
+        network, writer = endpoint.client("ec2", *keys), endpoint.client("logs", *keys)
+        for group in (groups[1], tagged):
+            with pytest.raises(ClientError, match="UnauthorizedOperation"):
+                network.delete_security_group(GroupId=group)
+        with pytest.raises(ClientError, match="UnauthorizedOperation"):
+            network.delete_security_group(GroupName="t")
+        network.delete_security_group(GroupId=groups[0])
+        with pytest.raises(ClientError, match="AccessDeniedException"):
+            writer.delete_log_group(logGroupName="/prod")
+        writer.delete_log_group(logGroupName="/test")
+
+    await asyncio.to_thread(work)
