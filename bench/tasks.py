@@ -219,7 +219,7 @@ async def by_ctr(parts: Parts, settings: Settings, name: str) -> float:
 
 async def measure(settings: Settings) -> list[Row]:
     clock, entropy = SystemClock(), SystemEntropy()
-    parts = Parts(default_folder(Settings()))
+    parts = Parts(default_folder(settings))
     real = layout.places(settings, parts.provide(("catatonit",)))
     state = settings.home / "bench"
     # A state folder and a cgroup of its own, so that it and the agent do not tidy up after each other.
