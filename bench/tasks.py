@@ -209,8 +209,9 @@ async def bare_pods(runtime: CriRuntime, name: str, count: int, logs: str) -> fl
 async def by_ctr(parts: Parts, settings: Settings, name: str) -> float:
     where = layout.containerd_layout(settings)
     image = f"{settings.mirror}/library/nginx:latest"
+    private = ("--fifo-dir", str(settings.run / "bench-fifo"), "--runc-root", str(settings.run / "bench-runc"))
     begun = time.perf_counter()
-    await asyncio.to_thread(ctr, parts, where, "run", "-d", image, name)
+    await asyncio.to_thread(ctr, parts, where, "run", "-d", *private, image, name)
     took = time.perf_counter() - begun
     await asyncio.to_thread(ctr, parts, where, "tasks", "rm", "-f", name)
     await asyncio.to_thread(ctr, parts, where, "containers", "rm", name)
