@@ -144,3 +144,34 @@ def test_what_is_left_out_stays_as_it_was_but_for_switches() -> None:
         assert made.status()["endpoint"].endswith(str(made.port))
     finally:
         made.discard()
+
+
+def early_processes() -> set[int]:
+    """Control planes begun by a command that had not read its options yet."""
+    found = set()
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                if b"ropewalk.daemon.entry\0aws\0-\0" in (entry / "cmdline").read_bytes():
+                    found.add(int(entry.name))
+            except OSError:
+                continue
+    return found
+
+
+def test_a_refused_start_leaves_no_process_behind() -> None:
+    """The process is begun before the options are read: what is refused then must end it."""
+    before = early_processes()
+    made = Installation("--simulated")
+    try:
+        refused = made.ropewalk("up", "--simulated", "--detach", "--vpc-cidr", "nonsense", check=False)
+        assert refused.returncode == 2
+        made.up()
+        attached = made.ropewalk("up", "--simulated", "--detach")
+        assert "Ropewalk answers at" in attached.stderr
+        ours = {made.pids()["aws"]}
+        eventually(lambda: early_processes() - before <= ours, "only the one that serves is left")
+        assert ours <= early_processes(), "and that one was begun early"
+    finally:
+        made.discard()
+    eventually(lambda: early_processes() <= before, "none is left after reset")

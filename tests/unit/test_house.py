@@ -31,7 +31,7 @@ FORBIDDEN = {
 
 ENTRY_POINTS = {
     "ropewalk",
-    "ropewalk.cli.main",
+    "ropewalk.cli.script",
     "ropewalk.daemon.entry",
 }
 """What is started by name; commands and processes are found through the tables in `cli.main` and

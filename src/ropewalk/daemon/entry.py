@@ -39,18 +39,24 @@ async def until_signalled(serve: Awaitable[None]) -> None:
         await work
 
 
-def main(name: str, home: Path) -> None:
+def main(name: str, home: str) -> None:
     gc.disable()
     import uvloop
 
     from ropewalk.base.log import configure
+    from ropewalk.daemon import early
     from ropewalk.daemon.installation import load_settings
 
     serve: Serve = importlib.import_module(PROCESSES[name]).serve
     gc.freeze()
     gc.enable()
+    told_late = home == early.TOLD_LATER
+    if told_late and not (home := early.wait_for_home()):
+        return
+    settings = load_settings(Path(home))
+    if told_late:
+        early.print_to(settings.logs / f"{name}.log")
     configure()
-    settings = load_settings(home)
 
     async def run() -> None:
         await until_signalled(serve(settings))
@@ -59,4 +65,4 @@ def main(name: str, home: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], Path(sys.argv[2]))
+    main(sys.argv[1], sys.argv[2])

@@ -7,7 +7,7 @@ import dataclasses
 
 from ropewalk.base.errors import Fault, Retryable
 from ropewalk.base.settings import DEFAULT_CIDR, Settings
-from ropewalk.daemon import ports
+from ropewalk.daemon import early, ports
 from ropewalk.daemon.host_claim import HostClaim
 from ropewalk.daemon.installation import Beacon, chosen_range, earlier, find_beacon, running, save_settings
 from ropewalk.daemon.processes import DetachedProcess, own_command
@@ -26,7 +26,8 @@ def start_simulated(settings: Settings) -> Beacon:
             raise Fault("PortBusy", f"Port {settings.port} is taken by {holder}. Take another: ropewalk up --port 4599")
         settings = dataclasses.replace(settings, default_vpc_cidr=chosen or DEFAULT_CIDR)
         save_settings(settings)
-        process.start(own_command("aws", settings.home))
+        if not early.hand_over(process, settings.home):
+            process.start(own_command("aws", settings.home))
     return _ready(settings, process)
 
 

@@ -1,0 +1,80 @@
+"""The aws process, begun before the command that wants it has read its options: imports take longer than reading.
+
+`begin` needs nothing but `os`, so that it can be a command's first act. The process imports what it is made of and then
+waits on its standard input for the home to serve. None comes where the command refuses, or attaches to what runs
+already: its input ends, and so does it, without a word.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ropewalk.daemon.processes import DetachedProcess
+
+TOLD_LATER = "-"
+"""In place of the home on the command line."""
+COMMAND = (sys.executable, "-m", "ropewalk.daemon.entry", "aws", TOLD_LATER)
+
+_begun: tuple[int, int] | None = None
+"""Pid, and our end of its standard input."""
+
+
+def begin() -> None:
+    """Start it, in a session of its own, printing nowhere until it knows its log."""
+    global _begun  # noqa: PLW0603 - a command has one early process, begun before there is anything to keep it in
+    read, write = os.pipe()
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    pid = os.posix_spawn(
+        COMMAND[0],
+        COMMAND,
+        environment,
+        file_actions=[
+            (os.POSIX_SPAWN_DUP2, read, 0),
+            (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0),
+            (os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0),
+        ],
+        setsid=True,
+    )
+    os.close(read)
+    _begun = pid, write
+
+
+def hand_over(process: DetachedProcess, home: Path) -> bool:
+    """Make the early process `process`, serving `home`. False where none was begun, or it has ended."""
+    global _begun
+    if _begun is None:
+        return False
+    (pid, write), _begun = _begun, None
+    process.run.mkdir(parents=True, exist_ok=True)
+    process.logs.mkdir(parents=True, exist_ok=True)
+    try:
+        os.write(write, f"{home}\n".encode())
+    except BrokenPipeError:
+        return False
+    finally:
+        os.close(write)
+    process.remember(pid, COMMAND)
+    return True
+
+
+def wait_for_home() -> str:
+    """In the process itself: the home it is to serve, "" where it is not wanted."""
+    home = sys.stdin.readline().rstrip("\n")
+    nowhere = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nowhere, 0)
+    os.close(nowhere)
+    os.chdir("/")
+    return home
+
+
+def print_to(log: Path) -> None:
+    """In the process itself: standard output and error go to the log from here on."""
+    descriptor = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+    os.dup2(descriptor, 1)
+    os.dup2(descriptor, 2)
+    os.close(descriptor)
