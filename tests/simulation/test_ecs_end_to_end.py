@@ -15,7 +15,7 @@ from ropewalk.base.clock import VirtualClock
 from ropewalk.base.entropy import SeededEntropy
 from ropewalk.base.settings import Settings
 from ropewalk.model.agent import LogBatch, LogReceipt, MachineFacts
-from ropewalk.model.ids import MachineId
+from ropewalk.model.ids import AWS_CONTROL_PLANE, MachineId
 from ropewalk.model.readers import TemporaryKeys
 from ropewalk.node.agent import AgentPorts, MachineAgent
 from ropewalk.node.fake_runtime import FakeRuntime
@@ -24,7 +24,7 @@ from ropewalk.node.transport import DirectTransport
 from ropewalk.services import ec2 as ec2_package
 from ropewalk.services import ecs as ecs_package
 from ropewalk.services.ec2.records import Interface
-from ropewalk.services.ecs.slice import OWNER, assemble
+from ropewalk.services.ecs.slice import assemble
 from ropewalk.store.memory import MemoryStore
 from support.ecs import LogGroups, Network, Roles, World
 
@@ -88,7 +88,13 @@ async def house() -> AsyncIterator[House]:
     await ec2_package.seed(ec2)
     feed = ec2_package.FabricFeed(ec2)
     gateway = Gateway(
-        store, OWNER, clock=clock, entropy=entropy, log_sink=Logs(), role_sessions=Sessions(), fabric_source=feed
+        store,
+        AWS_CONTROL_PLANE,
+        clock=clock,
+        entropy=entropy,
+        log_sink=Logs(),
+        role_sessions=Sessions(),
+        fabric_source=feed,
     )
     views, roles, log_groups = ec2_package.NetworkViews(ec2), Roles(), LogGroups()
     ecs = assemble(store, clock, entropy, settings, views, roles, log_groups, gateway.connected)
@@ -99,7 +105,7 @@ async def house() -> AsyncIterator[House]:
     made = House(ecs, clock, Network(), roles, log_groups)
     made.runtime, made.ec2 = runtime, ec2
     made.subnet = (await ec2.subnets.list())[0].record.id
-    agent = MachineAgent(facts, OWNER, ports)
+    agent = MachineAgent(facts, AWS_CONTROL_PLANE, ports)
     for runnable in (*ec2_package.controllers(ec2, feed), gateway, *ecs_package.controllers(ecs), agent):
         made.running.append(asyncio.create_task(runnable.run(), name=runnable.name))
     await ecs.synced()

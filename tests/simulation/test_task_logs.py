@@ -19,9 +19,9 @@ from ropewalk.aws.operations import Call, Operations, Principal
 from ropewalk.base.clock import SystemClock
 from ropewalk.base.entropy import SeededEntropy
 from ropewalk.base.settings import Settings
-from ropewalk.daemon.control_plane import OWNER, ControlPlane, build
+from ropewalk.daemon.control_plane import ControlPlane, build
 from ropewalk.model.agent import MachineFacts
-from ropewalk.model.ids import MachineId, WorkloadUid
+from ropewalk.model.ids import AWS_CONTROL_PLANE, MachineId, WorkloadUid
 from ropewalk.node import logs as pump
 from ropewalk.node.agent import AgentPorts, MachineAgent
 from ropewalk.node.fake_behaviour import Behaviour
@@ -131,7 +131,7 @@ async def house(root: Path) -> AsyncIterator[House]:
     runtime = FakeRuntime(clock, behaviours=lambda workload, container: Behaviour(output=("hello",)))
     facts = MachineFacts(MachineId("host"), "host", 8000, 32 << 30)
     ports = AgentPorts(runtime, DirectTransport(plane.gateway.handle), MemoryJournal(), clock, entropy)
-    agent = MachineAgent(facts, OWNER, ports, root=root)
+    agent = MachineAgent(facts, AWS_CONTROL_PLANE, ports, root=root)
     running = [asyncio.create_task(runnable.run()) for runnable in (*plane.runnables, agent)]
     made = House(plane, root)
     try:

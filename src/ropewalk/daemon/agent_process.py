@@ -13,7 +13,7 @@ from ropewalk.base.settings import Settings
 from ropewalk.daemon import layout
 from ropewalk.daemon.parts import Parts, default_folder
 from ropewalk.model.agent import MachineFacts
-from ropewalk.model.ids import MachineId, Owner
+from ropewalk.model.ids import AWS_CONTROL_PLANE, MachineId
 from ropewalk.network.client import HostClient
 from ropewalk.node.agent import AgentPorts, MachineAgent
 from ropewalk.node.cri.runtime import CriRuntime
@@ -24,7 +24,6 @@ from ropewalk.runtime.supervisor import Supervisor
 
 log = logger(__name__)
 
-OWNER = Owner("aws")
 HOST_MACHINE = MachineId("host")
 RESERVED_MEMORY = 512 << 20
 """Left to the host itself and to our own processes."""
@@ -64,7 +63,9 @@ async def serve(settings: Settings) -> None:
         entropy=entropy,
         network=network,
     )
-    agent = MachineAgent(facts_of_host(), OWNER, ports, root=settings.home / "workloads", cores=os.cpu_count() or 1)
+    agent = MachineAgent(
+        facts_of_host(), AWS_CONTROL_PLANE, ports, root=settings.home / "workloads", cores=os.cpu_count() or 1
+    )
     try:
         await _open(runtime, clock)
         await Supervisor(clock).run([agent])

@@ -24,14 +24,13 @@ from ropewalk.base.settings import DEFAULT_PORT, Settings
 from ropewalk.daemon import admin
 from ropewalk.daemon.installation import ClientKey
 from ropewalk.model.host import AWS_ENDPOINT_ADDRESS
-from ropewalk.model.ids import MachineId, Owner
+from ropewalk.model.ids import AWS_CONTROL_PLANE, MachineId
 from ropewalk.runtime.controller import Runnable
 from ropewalk.runtime.courtesy import Courtesy
 from ropewalk.services import ec2, ecs, iam, logs, sts
 from ropewalk.services.ecs.draining import stop_every_task
 from ropewalk.store.protocol import Store
 
-OWNER = Owner("aws")
 TASKS = "ecs-tasks.amazonaws.com"
 """Who assumes the roles of tasks."""
 
@@ -113,7 +112,7 @@ async def build(
     courtesy = Courtesy(clock)
     gateway = Gateway(
         store,
-        OWNER,
+        AWS_CONTROL_PLANE,
         clock=clock,
         entropy=entropy,
         log_sink=logs.JournalSink(logs_slice, RolePermissions(identity, clock, settings.region)),

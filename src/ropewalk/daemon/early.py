@@ -1,8 +1,8 @@
 """The aws process, begun before the command that wants it has read its options: imports take longer than reading.
 
-`begin` needs nothing but `os`, so that it can be a command's first act. The process imports what it is made of and then
-waits on its standard input for the home to serve. None comes where the command refuses, or attaches to what runs
-already: its input ends, and so does it, without a word.
+`begin` needs next to nothing imported, so that it can be a command's first act. The process imports what it is made of
+and then waits on its standard input for the home to serve. None comes where the command refuses, or attaches to what
+runs already: its input ends, and so does it, without a word.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from __future__ import annotations
 import os
 import sys
 from typing import TYPE_CHECKING
+
+from ropewalk.daemon.environment import passed_on
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,11 +30,10 @@ def begin() -> None:
     """Start it, in a session of its own, printing nowhere until it knows its log."""
     global _begun  # noqa: PLW0603 - a command has one early process, begun before there is anything to keep it in
     read, write = os.pipe()
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     pid = os.posix_spawn(
         COMMAND[0],
         COMMAND,
-        environment,
+        passed_on(os.environ),
         file_actions=[
             (os.POSIX_SPAWN_DUP2, read, 0),
             (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0),
@@ -50,8 +51,7 @@ def hand_over(process: DetachedProcess, home: Path) -> bool:
     if _begun is None:
         return False
     (pid, write), _begun = _begun, None
-    process.run.mkdir(parents=True, exist_ok=True)
-    process.logs.mkdir(parents=True, exist_ok=True)
+    process.make_folders()
     try:
         os.write(write, f"{home}\n".encode())
     except BrokenPipeError:

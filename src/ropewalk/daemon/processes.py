@@ -18,6 +18,8 @@ from pathlib import Path
 
 import msgspec
 
+from ropewalk.daemon.environment import passed_on
+
 
 class ProcessRecord(msgspec.Struct, frozen=True):
     pid: int
@@ -65,15 +67,16 @@ class DetachedProcess:
             return None
         return found if start_time(found.pid) == found.start_time else None
 
+    def make_folders(self) -> None:
+        """Where its pid file and its log go."""
+        self.run.mkdir(parents=True, exist_ok=True)
+        self.logs.mkdir(parents=True, exist_ok=True)
+
     def start(self, command: Sequence[str], environment: Mapping[str, str] | None = None) -> ProcessRecord:
         """Start it, unless it runs already. Its output is appended to the log file."""
         if (running := self.record()) is not None:
             return running
-        self.run.mkdir(parents=True, exist_ok=True)
-        self.logs.mkdir(parents=True, exist_ok=True)
-        inherited = os.environ if environment is None else environment
-        # What starts us often is worth compiling once, whatever is right for the caller's own scripts.
-        passed_on = {name: value for name, value in inherited.items() if name != "PYTHONDONTWRITEBYTECODE"}
+        self.make_folders()
         with open(self.log_file, "ab") as log:
             child = subprocess.Popen(
                 list(command),
@@ -81,7 +84,7 @@ class DetachedProcess:
                 stdout=log,
                 stderr=log,
                 cwd="/",
-                env=passed_on,
+                env=passed_on(os.environ if environment is None else environment),
                 start_new_session=True,
             )
         return self.remember(child.pid, tuple(command))

@@ -8,9 +8,9 @@ from ropewalk import __version__
 from ropewalk.base.clock import Clock
 from ropewalk.base.entropy import Entropy
 from ropewalk.base.errors import Retryable
-from ropewalk.daemon.control_plane import OWNER, ControlPlane
+from ropewalk.daemon.control_plane import ControlPlane
 from ropewalk.model.agent import FabricDown, MachineFacts
-from ropewalk.model.ids import MachineId
+from ropewalk.model.ids import AWS_CONTROL_PLANE, MachineId
 from ropewalk.network.fake import FakeHostNetwork
 from ropewalk.node.agent import AgentPorts, MachineAgent
 from ropewalk.node.fake_runtime import FakeRuntime
@@ -50,4 +50,4 @@ def machines(plane: ControlPlane, clock: Clock, entropy: Entropy) -> list[Runnab
         clock=clock,
         entropy=entropy,
     )
-    return [network, MachineAgent(facts, OWNER, ports, cores=8)]
+    return [network, MachineAgent(facts, AWS_CONTROL_PLANE, ports, cores=8)]

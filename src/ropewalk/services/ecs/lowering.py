@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from ropewalk.model import documents
 from ropewalk.model.host import AWS_ENDPOINT_ADDRESS, RESOLVER_ADDRESS
-from ropewalk.model.ids import InterfaceId, MachineId, Owner, WorkloadUid
+from ropewalk.model.ids import AWS_CONTROL_PLANE, InterfaceId, MachineId, WorkloadUid
 from ropewalk.model.readers import SubnetView
 from ropewalk.model.workload import (
     Container,
@@ -72,7 +72,7 @@ def lower(
     )
     return Workload(
         uid=WorkloadUid(task.id),
-        owner=Owner("aws"),
+        owner=AWS_CONTROL_PLANE,
         machine=MachineId(task.machine),
         generation=generation,
         name=f"{task.family}-{task.revision}-{task.id[:8]}",

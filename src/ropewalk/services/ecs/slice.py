@@ -14,7 +14,7 @@ from ropewalk.base.clock import Clock
 from ropewalk.base.entropy import Entropy
 from ropewalk.base.settings import Settings
 from ropewalk.model.agent import MACHINES, STATUSES, WORKLOADS, MachineFacts
-from ropewalk.model.ids import MachineId, Owner
+from ropewalk.model.ids import MachineId
 from ropewalk.model.network import INTERFACE_CLAIMS, InterfaceClaim
 from ropewalk.model.readers import LogGroupReader, NetworkReader, RoleReader
 from ropewalk.model.status import WorkloadStatus
@@ -38,9 +38,6 @@ from ropewalk.services.ecs.records import (
     TaskHead,
 )
 from ropewalk.store.protocol import Store
-
-OWNER = Owner("aws")
-"""The control plane that owns the machines ECS places tasks on."""
 
 
 @dataclass(frozen=True, slots=True)
