@@ -43,7 +43,7 @@ def _processes(home: str) -> frozenset[str]:
 
 def _tables() -> frozenset[str]:
     """nftables of the host itself, line by line."""
-    nft = Parts(parts_folder()).command("nft")
+    nft = Parts(parts_folder()).provide(("nft",))["nft"]
     command = [*nft.argv, "list", "ruleset"]
     done = subprocess.run(command, env=nft.merged(), capture_output=True, text=True, check=True)
     return frozenset(done.stdout.splitlines())
