@@ -43,7 +43,7 @@ class ObjectCache(Protocol):
 
     def get(self, namespace: str, name: str) -> Object | None: ...
 
-    def list(self, namespace: str | None = None) -> list[Object]:
+    def all(self, namespace: str | None = None) -> list[Object]:
         """In key order; all namespaces where None."""
         ...
 
