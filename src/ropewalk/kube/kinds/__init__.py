@@ -1,0 +1,2 @@
+"""What is particular to one kind of object: the table of resources, their shapes, and one file a kind with its rules.
+"""
