@@ -20,6 +20,7 @@ from ropewalk.model.agent import (
     STATUSES,
     WORKLOADS,
     Apply,
+    Dial,
     FabricDown,
     FabricWhole,
     Forget,
@@ -33,6 +34,8 @@ from ropewalk.model.agent import (
 from ropewalk.model.ids import MachineId, WorkloadUid
 from ropewalk.model.network import Fabric
 from ropewalk.model.status import WorkloadPhase, WorkloadStatus
+from ropewalk.model.stream_carrier import StreamEnd
+from ropewalk.model.streams import Exit, Frame, FrameKind, Opening, StreamKind, ending, record
 from ropewalk.model.workload import Credential, Workload
 from ropewalk.node.transport import DirectTransport, HttpTransport, NotGiven, Transport, TransportFailure
 from ropewalk.runtime.table import Table
@@ -200,12 +203,52 @@ async def test_logs_credentials_and_fabric(plane: Plane, transport: Transport) -
     assert isinstance(fabric, FabricWhole) and fabric.fabric.names == (("vpc-1", "host-1", "10.0.0.1"),)
 
 
+async def test_a_stream_is_dialled_back_once(plane: Plane, transport: Transport) -> None:
+    """Bytes both ways, more than any buffer holds, and the end of either side."""
+    watch = Watch(transport)
+    await watch.next()
+
+    async def agent() -> bytes:
+        dial = await watch.next()
+        assert isinstance(dial, Dial)
+        async with StreamEnd(await transport.dial(MACHINE, dial.stream)) as end:
+            frame = await end.receive()
+            assert frame is not None and record(frame, Opening) == wanted
+            await end.send(Frame(FrameKind.ACCEPT))
+            taken = b""
+            while (frame := await end.receive()) is not None and frame.kind is FrameKind.STDIN:
+                taken += frame.payload
+            await end.write(FrameKind.STDOUT, taken)
+            await end.send(ending(Exit(4)))
+            await end.lost()
+        with pytest.raises(NotGiven):
+            await transport.dial(MACHINE, dial.stream)
+        return taken
+
+    wanted = Opening(StreamKind.EXEC, WorkloadUid("w-1"), "app", ("sh", "-c", "ü"), stdin=True, tty=True)
+    data = bytes(range(256)) * 8192
+    answering = asyncio.get_running_loop().create_task(agent())
+    async with asyncio.timeout(20), plane.gateway.streams.open(MACHINE, wanted) as end:
+        await end.write(FrameKind.STDIN, data)
+        await end.end(FrameKind.STDIN)
+        back = b""
+        while (frame := await end.receive()) is not None and frame.kind is FrameKind.STDOUT:
+            back += frame.payload
+        assert frame is not None, await answering
+        assert record(frame, Exit) == Exit(4)
+        assert back == data
+    assert await asyncio.wait_for(answering, 10) == data
+    await watch.close()
+
+
 async def test_nobody_there_is_a_failure_to_try_again(tmp_path: Path) -> None:
     transport = HttpTransport(socket_path=str(tmp_path / "none.sock"))
     with pytest.raises(TransportFailure):
         await transport.report(Report(facts(), "s"))
     with pytest.raises(TransportFailure):
         await anext(transport.watch(MACHINE, "s"))
+    with pytest.raises(TransportFailure):
+        await transport.dial(MACHINE, "id")
     await transport.close()
 
 
@@ -214,6 +257,8 @@ async def test_nobody_there_is_a_failure_to_try_again(tmp_path: Path) -> None:
 SAMPLES: dict[str, msgspec.Struct] = {
     "report": Report(facts(), "s-1", complete=True),
     "log_batch": LogBatch(MACHINE, WorkloadUid("w"), "app", "/g", "s", True, 0, 9, (LogLine(1, "x"),), "execution"),
+    "dial": Dial("an-unguessable-id"),
+    "opening": Opening(StreamKind.EXEC, WorkloadUid("w-1"), "app", ("sh",), stdin=True, stdout=True, tty=True),
     "snapshot": Snapshot(workload().generation, (WorkloadUid("w-1"),)),
     "apply": Apply(workload("w-1", container(command=("nginx",)))),
 }

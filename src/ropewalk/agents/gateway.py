@@ -22,6 +22,7 @@ from ropewalk.agents.mirror import WorkloadMirror
 from ropewalk.agents.ports import FabricSource, LogSink
 from ropewalk.agents.sessions import AgentSession
 from ropewalk.agents.statuses import StatusBook
+from ropewalk.agents.streams import StreamBroker
 from ropewalk.base.clock import Clock
 from ropewalk.base.entropy import Entropy
 from ropewalk.base.errors import Fault, Retryable
@@ -50,6 +51,7 @@ PING_SECONDS = 10.0
 SNAPSHOT_SECONDS = 60.0
 CREDENTIAL_SECONDS = 6 * 3600.0
 """ECS task credentials live six hours."""
+STREAMS = "/agent/v1/streams/"
 NDJSON = {"content-type": "application/x-ndjson"}
 
 Watcher = Callable[[MachineId, bool], None]
@@ -92,6 +94,8 @@ class Gateway:
         self._over: list[tuple[str, str]] = []
         self._over_news = asyncio.Event()
         self._fabrics = 0
+        self.streams = StreamBroker(self._dial, clock, entropy)
+        """Opens streams to the workloads of connected machines."""
 
     # --- what others may ask
 
@@ -166,6 +170,8 @@ class Gateway:
             ("GET", "/agent/v1/fabric"): self._fabric,
         }
         route = routes.get((request.method, request.path))
+        if route is None and request.method == "POST" and request.path.startswith(STREAMS):
+            route = self._stream_dialled
         if route is None:
             return _text(404, f"no such route: {request.method} {request.path}")
         try:
@@ -180,7 +186,7 @@ class Gateway:
     async def _watch(self, request: Request) -> Response:
         await self.synced()
         machine = MachineId(_parameter(request, "machine"))
-        session = AgentSession(machine, _parameter(request, "session"))
+        session = AgentSession(machine, _parameter(request, "session"), _streams_of(request))
         older = self._sessions.get(machine)
         self._sessions[machine] = session
         if older is not None:
@@ -308,6 +314,19 @@ class Gateway:
             return _text(404, f"{refused.code}: {refused.message}")
         return _json(keys)
 
+    async def _stream_dialled(self, request: Request) -> Response:
+        machine = _parameter(request, "machine")
+        self._seen(MachineId(machine))
+        return self.streams.accept(request.path.removeprefix(STREAMS), machine)
+
+    def _dial(self, machine: MachineId, stream: str) -> int:
+        session = self._sessions.get(machine)
+        if session is None:
+            return -1
+        if session.streams:
+            session.dial(stream)
+        return session.streams
+
     async def _fabric(self, request: Request) -> Response:
         if self._fabric_source is None:
             return _text(404, "this control plane has no fabric")
@@ -358,6 +377,12 @@ def _parameter(request: Request, name: str) -> str:
     if not values:
         raise _Missing(name)
     return values[0]
+
+
+def _streams_of(request: Request) -> int:
+    """The version of streams that a dialling agent says it speaks."""
+    said = parse_qs(request.query).get("streams", ["0"])[0]
+    return int(said) if said.isascii() and said.isdecimal() and len(said) < 4 else 0
 
 
 def _line(message: msgspec.Struct) -> bytes:

@@ -13,7 +13,7 @@ from typing import Protocol
 from msgspec.structs import replace
 
 from ropewalk.agents.mirror import WorkloadMirror, stamp
-from ropewalk.model.agent import Apply, Down, Forget, Snapshot
+from ropewalk.model.agent import Apply, Dial, Down, Forget, Snapshot
 from ropewalk.model.ids import MachineId, WorkloadUid
 from ropewalk.model.workload import Desire, Generation
 from ropewalk.store.protocol import Identity
@@ -26,13 +26,16 @@ class Stopped(Protocol):
 
 
 class AgentSession:
-    def __init__(self, machine: MachineId, identity: str) -> None:
+    def __init__(self, machine: MachineId, identity: str, streams: int = 0) -> None:
         self.machine = machine
         self.id = identity
+        self.streams = streams
+        """The version of streams that the agent speaks; 0: none."""
         self.ended = False
         self.news = asyncio.Event()
         self._dirty: dict[str, None] = {}
         self._forget: dict[str, None] = {}
+        self._dials: list[Dial] = []
         self._has_reported = False
         self._snapshot = True
 
@@ -56,6 +59,11 @@ class AgentSession:
     def resync(self, uids: Iterable[str]) -> None:
         self._dirty.update(dict.fromkeys(uids))
         self._snapshot = True
+        self.news.set()
+
+    def dial(self, stream: str) -> None:
+        """Let the agent dial back on this stream."""
+        self._dials.append(Dial(stream))
         self.news.set()
 
     def reported(self) -> None:
@@ -86,4 +94,6 @@ class AgentSession:
             found.append(Snapshot(Generation(identity.store_id, identity.epoch, revision), uids))
         found.extend(Forget(WorkloadUid(uid)) for uid in self._forget)
         self._forget = {}
+        found.extend(self._dials)
+        self._dials = []
         return found

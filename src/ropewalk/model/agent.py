@@ -2,10 +2,12 @@
 
 Agents dial; the control plane never does. Over one HTTP server (a Unix socket on one host, mutual TLS between hosts):
 
-    GET  /agent/v1/watch?machine=M&session=S   chunked stream of `Down` messages, one a line
+    GET  /agent/v1/watch?machine=M&session=S&streams=V   chunked stream of `Down` messages, one a line; `streams` is the
+                                               version of streams that the agent speaks, absent where it knows none
     POST /agent/v1/report                      a `Report`; answered by a `Receipt`
     POST /agent/v1/logs                        a `LogBatch`; answered by a `LogReceipt`
     GET  /agent/v1/credentials?machine=M&workload=U&name=N    a `TemporaryKeys`
+    POST /agent/v1/streams/ID?machine=M        upgraded to a stream (`model/streams.py`), once
     GET  /agent/v1/fabric?host=H               chunked stream of `FabricDown` messages: a `Fabric` first, then changes
 
 **Absence never means stop.** A `Snapshot` is complete for its (store id, epoch); it stops only those workloads whose
@@ -60,7 +62,13 @@ class Ping(Record, frozen=True, tag="ping", tag_field="type"):
     """Sent when the stream has been quiet; an agent that misses three dials again."""
 
 
-Down = Union[Hello, Apply, Snapshot, Forget, Ping]
+class Dial(Record, frozen=True, tag="dial", tag_field="type"):
+    """Dial back on this stream, once: what is wanted is said there. Sent only to agents that know streams."""
+
+    stream: str
+
+
+Down = Union[Hello, Apply, Snapshot, Forget, Ping, Dial]
 
 
 class MachineFacts(Record, frozen=True):

@@ -36,6 +36,7 @@ from ropewalk.node.runner import STATE_KEY, Runner
 from ropewalk.node.runtime import ContainerExited, Runtime, RuntimeFailure, RuntimeInfo
 from ropewalk.node.session import Session, Unknown
 from ropewalk.node.storage import StorageWatch
+from ropewalk.node.streams import StreamServer
 from ropewalk.node.transport import Transport
 from ropewalk.planning import lifecycle
 from ropewalk.planning import lifecycle_records as words
@@ -117,6 +118,7 @@ class MachineAgent:
         self.storage = StorageWatch(
             runtime=ports.runtime, clock=ports.clock, folders=folders, runners=lambda: list(self._runners.values())
         )
+        self.streams = StreamServer(machine, ports.transport, ports.runtime, ports.clock, self.state)
         self.session = Session(
             facts=lambda: self.facts,
             machine=machine,
@@ -136,6 +138,10 @@ class MachineAgent:
 
     def states(self) -> Iterable[words.State]:
         return [runner.state for runner in self._runners.values()]
+
+    def state(self, uid: str) -> words.State | None:
+        runner = self._runners.get(uid)
+        return None if runner is None else runner.state
 
     def statuses(self) -> list[WorkloadStatus]:
         return [status for runner in self._runners.values() if (status := runner.status()) is not None]
@@ -178,6 +184,7 @@ class MachineAgent:
             for task in ending:
                 task.cancel()
             await asyncio.gather(*ending, return_exceptions=True)
+            await self.streams.close()
             await self.documents.close()
 
     async def _ask_runtime(self) -> RuntimeInfo:
@@ -362,6 +369,9 @@ class MachineAgent:
             same = held.store_id == newest.store_id and held.epoch == newest.epoch
             if runner.uid not in named and same and held.number <= newest.number:
                 runner.post(words.Unwanted("its record was removed from the control plane"))
+
+    def dial(self, stream: str) -> None:
+        self.streams.dial(stream)
 
     async def forget(self, uid: WorkloadUid) -> None:
         """Drop a stopped workload's record; its log lines are shipped first, its files go last."""

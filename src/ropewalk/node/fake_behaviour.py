@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ropewalk.model.workload import Container, Workload
+from ropewalk.node.fake_shell import SHELLS, Plan, plan
 
 VARIABLE = "ROPEWALK_SIMULATE"
 
@@ -46,6 +47,8 @@ class Behaviour:
     """The image's STOPSIGNAL."""
     output: tuple[str, ...] = ()
     """Lines it writes to its log when it starts."""
+    plan: Plan | None = None
+    """What its own command does, step by step; it ends after the last. `run_for` is not asked then."""
     exec: Callable[[tuple[str, ...], float], Outcome] = _succeed
     """(command, seconds since start) → what the command does."""
     cpu_share: float = 0.01
@@ -63,6 +66,20 @@ def from_environment(workload: Workload, container: Container) -> Behaviour:
     """
     text = next((e.value for e in container.environment if e.name == VARIABLE), "")
     return parse(text) if text else Behaviour()
+
+
+def from_command(workload: Workload, container: Container) -> Behaviour:
+    """What the container's own command does, where it is one of the few that are known (`fake_shell`): such containers
+    end by themselves. All else (servers, images without a command) runs until stopped. ROPEWALK_SIMULATE overrides.
+    """
+    if any(variable.name == VARIABLE for variable in container.environment):
+        return from_environment(workload, container)
+    words = (*(container.command or ()), *(container.arguments or ()))
+    if not words or (len(words) == 1 and words[0] in SHELLS and container.interactive):
+        return Behaviour()
+    environment = {variable.name: variable.value for variable in container.environment}
+    made = plan(words, environment, workload.hostname or workload.name.rpartition("/")[2])
+    return Behaviour(plan=made) if made.understood else Behaviour()
 
 
 def parse(text: str) -> Behaviour:

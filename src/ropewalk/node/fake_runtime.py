@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from ropewalk.base.clock import Clock
@@ -22,6 +22,9 @@ from ropewalk.model.host import Attachment, HostNetwork
 from ropewalk.model.ids import WorkloadUid
 from ropewalk.model.workload import Container, Workload
 from ropewalk.node.fake_behaviour import Behaviour, from_environment
+from ropewalk.node.fake_container import FakeContainer, Output
+from ropewalk.node.fake_shell import CopyInput, Print, Sleep
+from ropewalk.node.fake_streams import FakeStreams
 from ropewalk.node.runtime import (
     ContainerExited,
     ContainerSetup,
@@ -49,17 +52,8 @@ from ropewalk.node.shapes import rfc3339_nano
 
 _SIGNALS = {"SIGHUP": 1, "SIGINT": 2, "SIGQUIT": 3, "SIGKILL": 9, "SIGUSR1": 10, "SIGTERM": 15}
 _MAX_EVENTS = 100_000
-
-
-@dataclass(slots=True)
-class _Fake:
-    state: ContainerState
-    behaviour: Behaviour
-    spec: Container
-    log: Path | None
-    image: ImageInfo
-    timer: asyncio.Task[None] | None = None
-    exited: asyncio.Event | None = None
+_OUTPUTS_KEPT = 256
+"""Runs of containers whose output can be read: the oldest go first."""
 
 
 class FakeRuntime:
@@ -82,10 +76,14 @@ class FakeRuntime:
         self._images: dict[str, ImageInfo] = {}
         self._sandboxes: dict[str, Sandbox] = {}
         self._log_folders: dict[str, str] = {}
-        self._containers: dict[str, _Fake] = {}
+        self._containers: dict[str, FakeContainer] = {}
         self._listeners: list[deque[RuntimeEvent]] = []
         self._news = asyncio.Event()
         self._pids = 1000
+        self._outputs: dict[tuple[WorkloadUid, str, int], Output] = {}
+        self.streams = FakeStreams(
+            clock, self._find, self._of_sandbox, lambda uid, name, attempt: self._outputs.get((uid, name, attempt))
+        )
         self.available = True
         """False lets every call raise `RuntimeUnavailable`, as while a real daemon restarts."""
         self.refused_pulls: dict[str, str] = {}
@@ -201,7 +199,10 @@ class FakeRuntime:
             created_at=self._clock.wall(),
         )
         log = Path(folder) / setup.log_path if folder and setup.log_path else None
-        self._containers[identity] = _Fake(state, behaviour, container, log, image)
+        output = self._outputs[workload.uid, container.name, attempt] = Output()
+        while len(self._outputs) > _OUTPUTS_KEPT:
+            del self._outputs[next(iter(self._outputs))]
+        self._containers[identity] = FakeContainer(state, behaviour, container, workload, log, image, output)
         return identity
 
     async def start(self, container_id: str) -> ContainerState:
@@ -217,7 +218,9 @@ class FakeRuntime:
         )
         self.starts.append((fake.state.uid, fake.state.name, fake.state.attempt))
         self._write(fake, fake.behaviour.output)
-        if fake.behaviour.run_for is not None:
+        if fake.behaviour.plan is not None:
+            fake.timer = asyncio.get_running_loop().create_task(self._perform(fake))
+        elif fake.behaviour.run_for is not None:
             fake.timer = asyncio.get_running_loop().create_task(self._run_out(fake, fake.behaviour.run_for))
         return fake.state
 
@@ -316,6 +319,8 @@ class FakeRuntime:
         for fake in self._containers.values():
             if fake.timer is not None:
                 fake.timer.cancel()
+            fake.output.end(self._clock.wall())
+            fake.exited.set()
         self._containers.clear()
         self._sandboxes.clear()
         self.lose_events()
@@ -333,21 +338,36 @@ class FakeRuntime:
         if not self.available:
             raise RuntimeUnavailable("the runtime is restarting")
 
-    def _find(self, container_id: str) -> _Fake:
+    def _find(self, container_id: str) -> FakeContainer:
         fake = self._containers.get(container_id)
         if fake is None:
             raise NoSuchContainer(f"no container {container_id}")
         return fake
 
-    def _of_sandbox(self, sandbox_id: str) -> list[_Fake]:
+    def _of_sandbox(self, sandbox_id: str) -> list[FakeContainer]:
         return [f for f in self._containers.values() if f.state.sandbox == sandbox_id]
 
-    async def _run_out(self, fake: _Fake, seconds: float) -> None:
+    async def _run_out(self, fake: FakeContainer, seconds: float) -> None:
         await self._clock.sleep(seconds)
         fake.timer = None
         self._end(fake, 137 if fake.behaviour.out_of_memory else fake.behaviour.exit_code, fake.behaviour.out_of_memory)
 
-    def _end(self, fake: _Fake, code: int, out_of_memory: bool = False) -> None:
+    async def _perform(self, fake: FakeContainer) -> None:
+        """Do what its command does, step by step."""
+        made = fake.behaviour.plan
+        assert made is not None
+        for step in made.steps:
+            if isinstance(step, Print):
+                self._put(fake, step.text.encode(), error=step.error)
+            elif isinstance(step, Sleep):
+                await self._clock.sleep(step.seconds)
+            elif isinstance(step, CopyInput) and fake.spec.interactive:
+                while data := await fake.input.read():
+                    self._put(fake, data)
+        fake.timer = None
+        self._end(fake, made.code)
+
+    def _end(self, fake: FakeContainer, code: int, out_of_memory: bool = False) -> None:
         if fake.timer is not None:
             fake.timer.cancel()
             fake.timer = None
@@ -357,17 +377,25 @@ class FakeRuntime:
         fake.state = replace(
             fake.state, state=RunState.EXITED, pid=0, finished_at=now, exit_code=code, out_of_memory=out_of_memory
         )
+        fake.output.end(now)
+        fake.exited.set()
         for queue in self._listeners:
             queue.append(ContainerExited(fake.state.id, code, now, out_of_memory))
         self._news.set()
 
-    def _write(self, fake: _Fake, lines: tuple[str, ...]) -> None:
+    def _write(self, fake: FakeContainer, lines: tuple[str, ...]) -> None:
+        self._put(fake, "".join(f"{line}\n" for line in lines).encode())
+
+    def _put(self, fake: FakeContainer, data: bytes, *, error: bool = False) -> None:
+        now = self._clock.wall()
+        if data:
+            fake.output.write(now, data, error=error)
         if fake.log is None:
             return
         fake.log.parent.mkdir(parents=True, exist_ok=True)
-        stamp = rfc3339_nano(self._clock.wall())
-        with fake.log.open("a", encoding="utf-8") as file:
-            file.writelines(f"{stamp} stdout F {line}\n" for line in lines)
+        stamp = f"{rfc3339_nano(now)} {'stderr' if error else 'stdout'} F ".encode()
+        with fake.log.open("ab") as file:
+            file.writelines(stamp + line + b"\n" for line in data.splitlines())
 
 
 def _stable_hash(text: str) -> int:

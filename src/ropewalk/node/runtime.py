@@ -19,7 +19,9 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Protocol, Union
 
+from ropewalk.base.http.messages import Duplex
 from ropewalk.model.ids import Owner, WorkloadUid
+from ropewalk.model.streams import LogQuery
 from ropewalk.model.workload import Container, Isolation, Workload
 
 
@@ -53,6 +55,10 @@ class NoSuchContainer(RuntimeFailure):
 
 class ExecTimeout(RuntimeFailure):
     """The command ran longer than allowed and was killed."""
+
+
+class StreamsNotOffered(RuntimeFailure):
+    """This runtime has no such streams."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,8 +208,78 @@ class ContainerStats:
     processes: int = 0
 
 
+class Console(Protocol):
+    """The standard streams of a process, as whoever asked for it sees them. Any call may raise when the asker leaves:
+    the runtime then ends what it began for them.
+    """
+
+    async def read(self) -> bytes:
+        """Input: at least one byte, b"" at its end (at once where none is given)."""
+        ...
+
+    async def write(self, data: bytes, *, error: bool = False) -> None:
+        """Output, or error output; waits while the asker reads slowly. What they did not ask for is dropped."""
+        ...
+
+    async def resized(self) -> tuple[int, int]:
+        """The terminal's next size, columns and rows; waits for ever where there is no terminal."""
+        ...
+
+
+class Streams(Protocol):
+    """Live connections to what runs. Any call may raise `RuntimeUnavailable` or `StreamsNotOffered`."""
+
+    async def exec(self, container_id: str, command: tuple[str, ...], console: Console, *, tty: bool) -> int:
+        """Run a command inside a running container until it ends; its exit code. Raises `NoSuchContainer`,
+        `StartFailed` (no such command).
+        """
+        ...
+
+    async def attach(self, container_id: str, console: Console) -> int:
+        """Join the container's own streams until it ends; its exit code. Raises `NoSuchContainer`."""
+        ...
+
+    async def port(self, sandbox_id: str, port: int, connection: Duplex) -> None:
+        """Join `connection` to a TCP port inside the sandbox until either side ends. Raises `StartFailed` where nobody
+        listens, `NoSuchContainer` where there is no such sandbox.
+        """
+        ...
+
+    def logs(self, uid: WorkloadUid, container: str, attempt: int, query: LogQuery) -> AsyncIterator[LogPiece]:
+        """What this run of the container has written, whole lines as the query asks for them; with `follow` until it
+        ends. Raises `NoSuchContainer` where nothing is kept of that run.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class LogPiece:
+    text: bytes
+    error: bool = False
+    """Of its error output."""
+
+
+class NoStreams:
+    """The `Streams` of a runtime that offers none."""
+
+    async def exec(self, container_id: str, command: tuple[str, ...], console: Console, *, tty: bool) -> int:
+        raise StreamsNotOffered("exec is not offered by this machine's runtime yet")
+
+    async def attach(self, container_id: str, console: Console) -> int:
+        raise StreamsNotOffered("attach is not offered by this machine's runtime yet")
+
+    async def port(self, sandbox_id: str, port: int, connection: Duplex) -> None:
+        raise StreamsNotOffered("port forwarding is not offered by this machine's runtime yet")
+
+    def logs(self, uid: WorkloadUid, container: str, attempt: int, query: LogQuery) -> AsyncIterator[LogPiece]:
+        raise StreamsNotOffered("logs are not offered by this machine's runtime yet")
+
+
 class Runtime(Protocol):
     """Any call may raise `RuntimeUnavailable`."""
+
+    @property
+    def streams(self) -> Streams: ...
 
     async def info(self) -> RuntimeInfo: ...
 

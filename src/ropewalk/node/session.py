@@ -22,6 +22,7 @@ from ropewalk.model.agent import (
     DOWN_DECODER,
     PROTOCOL_VERSION,
     Apply,
+    Dial,
     Forget,
     Hello,
     MachineFacts,
@@ -77,6 +78,10 @@ class Machine(Protocol):
     def snapshot(self, snapshot: Snapshot) -> None: ...
 
     async def forget(self, uid: WorkloadUid) -> None: ...
+
+    def dial(self, stream: str) -> None:
+        """The control plane awaits this stream."""
+        ...
 
     def statuses(self) -> Iterable[WorkloadStatus]:
         """Of every workload the journal holds."""
@@ -199,6 +204,8 @@ class Session:
             self._agent.snapshot(down)
         elif isinstance(down, Forget):
             await self._agent.forget(down.uid)
+        elif isinstance(down, Dial):
+            self._agent.dial(down.stream)
         else:
             assert isinstance(down, Ping)
 

@@ -1,4 +1,4 @@
-"""How an agent reaches its control plane: the five routes of `model/agent.py` as a Protocol, and two ways to speak it.
+"""How an agent reaches its control plane: the six routes of `model/agent.py` as a Protocol, and two ways to speak it.
 
 `DirectTransport` hands requests to a handler in the same process (simulated mode, tests): the same bytes, no socket.
 `HttpTransport` dials a Unix socket or an address; aiohttp is imported when it first dials, since most processes that
@@ -7,18 +7,22 @@ import this never do.
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Protocol
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, urlencode, urlsplit
 
 import msgspec
 
-from ropewalk.base.http.messages import Handler, Peer, Request
+from ropewalk.base.http.messages import Duplex, Handler, Peer, Request
 from ropewalk.model.agent import FABRIC_DECODER, FabricDown, LogBatch, LogReceipt, Receipt, Report
 from ropewalk.model.ids import MachineId, WorkloadUid
 from ropewalk.model.readers import TemporaryKeys
+from ropewalk.model.streams import STREAM_VERSION
+from ropewalk.node.dialling import SocketDuplex, upgraded
+from ropewalk.node.pipes import pipe
 
 if TYPE_CHECKING:
     import aiohttp
@@ -52,6 +56,10 @@ class Transport(Protocol):
 
     def fabric(self, host: str) -> AsyncIterator[FabricDown]: ...
 
+    async def dial(self, machine: MachineId, stream: str) -> Duplex:
+        """The bare connection of a stream that the control plane awaits. Raises `NotGiven` where it does not."""
+        ...
+
 
 class _Lines:
     """Pieces of a stream in, whole lines out."""
@@ -76,7 +84,8 @@ class _Routes(ABC):
     def _stream(self, path: str, query: dict[str, str]) -> AsyncIterator[bytes]: ...
 
     async def watch(self, machine: MachineId, session: str) -> AsyncIterator[bytes]:
-        async for line in self._stream("/agent/v1/watch", {"machine": machine, "session": session}):
+        query = {"machine": machine, "session": session, "streams": str(STREAM_VERSION)}
+        async for line in self._stream("/agent/v1/watch", query):
             yield line
 
     async def fabric(self, host: str) -> AsyncIterator[FabricDown]:
@@ -99,6 +108,7 @@ class DirectTransport(_Routes):
 
     def __init__(self, handler: Handler) -> None:
         self._handler = handler
+        self._joined: set[asyncio.Task[None]] = set()
 
     async def _call(self, method: str, path: str, query: dict[str, str], body: object = None) -> bytes:
         response = await self._handler(_request(method, path, query, body))
@@ -120,6 +130,29 @@ class DirectTransport(_Routes):
             close = getattr(body, "aclose", None)
             if close is not None:
                 await close()
+
+    async def dial(self, machine: MachineId, stream: str) -> Duplex:
+        response = await self._handler(_request("POST", _stream_path(stream), {"machine": machine}, None))
+        if response.upgrade is None:
+            _checked(response.status, response.body if isinstance(response.body, bytes) else b"")
+            raise TransportFailure("the control plane answered without an upgrade")
+        ours, theirs = pipe()
+        upgrade = response.upgrade
+
+        async def joined() -> None:
+            try:
+                await upgrade(theirs)
+            finally:
+                theirs.close()
+
+        task = asyncio.get_running_loop().create_task(joined())
+        self._joined.add(task)
+        task.add_done_callback(self._joined.discard)
+        return ours
+
+
+def _stream_path(stream: str) -> str:
+    return f"/agent/v1/streams/{quote(stream, safe='')}"
 
 
 def _request(method: str, path: str, query: dict[str, str], body: object) -> Request:
@@ -197,3 +230,25 @@ class HttpTransport(_Routes):
                         yield line
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise TransportFailure(f"{path}: {error or type(error).__name__}") from error
+
+    async def dial(self, machine: MachineId, stream: str) -> Duplex:
+        target = f"{_stream_path(stream)}?{urlencode({'machine': machine}, quote_via=quote)}"
+        try:
+            async with asyncio.timeout(REQUEST_SECONDS):
+                reader, writer = await self._connected()
+                status, answer = await upgraded(reader, writer, target)
+        except (OSError, EOFError, ValueError, TimeoutError) as error:
+            raise TransportFailure(f"{target}: {error or type(error).__name__}") from error
+        if status != 101:
+            writer.close()
+            _checked(status, answer)
+            raise TransportFailure("the control plane answered without an upgrade")
+        return SocketDuplex(reader, writer)
+
+    async def _connected(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        if self._socket_path:
+            return await asyncio.open_unix_connection(self._socket_path)
+        url = urlsplit(self._base_url)
+        secure = url.scheme == "https"
+        port = url.port or (443 if secure else 80)
+        return await asyncio.open_connection(url.hostname, port, ssl=(self._tls or True) if secure else None)

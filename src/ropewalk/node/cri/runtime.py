@@ -37,6 +37,7 @@ from ropewalk.node.runtime import (
     ExecTimeout,
     ImageInfo,
     ImageNotFound,
+    NoStreams,
     NoSuchContainer,
     Progress,
     RegistryAuth,
@@ -103,6 +104,7 @@ class CriRuntime:
         isolations: tuple[Isolation, ...] = (Isolation.SHARED_KERNEL,),
     ) -> None:
         self._places = places
+        self.streams = NoStreams()
         self._clock = clock
         self._isolations = isolations
         self._client = Client(str(places.socket))
