@@ -14,11 +14,11 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from ropewalk.aws.browsers import HostRules
 from ropewalk.aws.front import Front, FrontSettings, Mount
 from ropewalk.aws.identity import Identity
 from ropewalk.base.clock import SystemClock
 from ropewalk.base.entropy import SystemEntropy
+from ropewalk.base.http.browsers import HostRules
 from ropewalk.base.http.server import HttpServer
 from ropewalk.base.settings import Settings
 from ropewalk.services import ec2, iam, logs, sts

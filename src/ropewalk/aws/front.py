@@ -16,7 +16,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ropewalk.aws.audit import Audited, AuditTrail
-from ropewalk.aws.browsers import HostRules, keep_browsers_out
 from ropewalk.aws.conformance import require_conforming
 from ropewalk.aws.faults import wire_error
 from ropewalk.aws.operations import Authorizer, Call, Offered, Operations, Params, Principal
@@ -29,6 +28,7 @@ from ropewalk.aws.validation import validate
 from ropewalk.base.clock import Clock
 from ropewalk.base.entropy import Entropy
 from ropewalk.base.errors import Fault, Retryable
+from ropewalk.base.http.browsers import HostRules, keep_browsers_out
 from ropewalk.base.http.messages import Peer, Refusal, Request, Response
 from ropewalk.base.log import logger
 

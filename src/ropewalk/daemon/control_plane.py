@@ -13,12 +13,12 @@ from typing import Any
 import orjson
 
 from ropewalk.agents.gateway import Gateway
-from ropewalk.aws.browsers import HostRules
 from ropewalk.aws.front import Front, FrontSettings, Mount
 from ropewalk.aws.identity import Identity
 from ropewalk.aws.role_permissions import RolePermissions
 from ropewalk.base.clock import Clock
 from ropewalk.base.entropy import Entropy
+from ropewalk.base.http.browsers import HostRules
 from ropewalk.base.http.messages import Request, Response
 from ropewalk.base.settings import DEFAULT_PORT, Settings
 from ropewalk.daemon import admin

@@ -34,6 +34,10 @@ class MemoryStore:
     def revision(self) -> Revision:
         return self._keys.revision
 
+    @property
+    def watches_keep_up(self) -> bool:
+        return True
+
     async def bump_epoch(self) -> Identity:
         self._check_open()
         self._identity = Identity(self._identity.store_id, self._identity.epoch + 1)

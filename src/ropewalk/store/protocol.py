@@ -134,6 +134,14 @@ class Store(Protocol):
         """Of the last durable write."""
         ...
 
+    @property
+    def watches_keep_up(self) -> bool:
+        """Whether a watch that waits for its next event has it in the loop's turn after `revision` has reached it.
+
+        Then whoever reads `revision` and lets the loop turn knows that every watch has told what came before.
+        """
+        ...
+
     async def bump_epoch(self) -> Identity:
         """Begin a new epoch: called when an agent proves that this store was restored to its past."""
         ...

@@ -100,6 +100,10 @@ class SqliteStore:
     def revision(self) -> Revision:
         return self._keys.revision
 
+    @property
+    def watches_keep_up(self) -> bool:
+        return True
+
     async def bump_epoch(self) -> Identity:
         self._check_open()
         self._epoch += 1

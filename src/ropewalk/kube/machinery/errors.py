@@ -50,6 +50,8 @@ class StatusFault(Fault):
         self.details = details
         self.headers: Mapping[str, str] = headers or {}
         """Further headers of the answer (Retry-After, WWW-Authenticate)."""
+        self.continue_token = ""
+        """With Expired: from where an inconsistent list may go on."""
 
     @property
     def reason(self) -> str:

@@ -72,6 +72,8 @@ class Strategy:
     """
     selectable_fields: ClassVar[Mapping[str, Selectable]] = {}
     """Field selectors beside metadata.name and metadata.namespace."""
+    returns_deleted: ClassVar[bool] = False
+    """A DELETE that is done at once answers the object, not a Status."""
     default_propagation: ClassVar[str] = "Background"
     """What DELETE does with dependents unless asked otherwise."""
 
@@ -150,6 +152,13 @@ class Strategy:
         return []
 
     # --- deletion
+
+    def is_held(self, obj: Object) -> bool:
+        """Whether something of the kind's own, beside its finalizers, keeps a deleted object (a namespace's contents)."""
+        return False
+
+    def begin_deletion(self, obj: Object) -> None:
+        """The object gets its deletionTimestamp now: say so in it, in place."""
 
     def grace_seconds(self, obj: Object, asked: int | None) -> int | None:
         """None deletes at once; a number makes deletion graceful: the object stays, with a deletionTimestamp, until its

@@ -94,6 +94,10 @@ class EtcdStore:
         """The greatest that this client has seen."""
         return Revision(self._revision)
 
+    @property
+    def watches_keep_up(self) -> bool:
+        return False
+
     async def bump_epoch(self) -> Identity:
         while True:
             read = await self._calls.range(pb.RangeRequest(key=self._identity_key))

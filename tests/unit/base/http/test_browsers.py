@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ropewalk.aws.browsers import HostRules, host_allowed
+from ropewalk.base.http.browsers import HostRules, host_allowed
 from ropewalk.aws.front import FrontSettings
 from unit.aws.fronts import Bench
 

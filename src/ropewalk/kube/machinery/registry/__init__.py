@@ -1,0 +1,1 @@
+"""Objects in and out of the store: what every resource's create, get, list, watch, update, patch and delete share."""

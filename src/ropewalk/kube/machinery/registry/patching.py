@@ -1,0 +1,109 @@
+"""The four kinds of patch as transforms of the present object. See `writing.Transform`.
+
+https://kubernetes.io/docs/reference/using-api/api-concepts/#patch-and-apply
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import orjson
+
+from ropewalk.kube.machinery import errors
+from ropewalk.kube.machinery.apply.merge import apply_configuration
+from ropewalk.kube.machinery.objects import Json, Object, copied
+from ropewalk.kube.machinery.patch import json_patch, merge, strategic
+from ropewalk.kube.machinery.registry import bodies
+from ropewalk.kube.machinery.registry.served import Served
+from ropewalk.kube.machinery.registry.writing import Proposal, Transform
+from ropewalk.kube.machinery.requests import Call
+
+JSON_PATCH, MERGE, STRATEGIC, APPLY = "json", "merge", "strategic", "apply"
+
+
+@dataclass(frozen=True, slots=True)
+class Patch:
+    kind: str
+    document: Json
+    """The operations, the partial object, or the applied configuration."""
+    duplicates: Sequence[str] = ()
+    """Complaints about doubled keys in its text."""
+    force: bool = False
+
+
+def patched(served: Served, patch: Patch, obj: Object) -> Object:
+    """`obj` (owned, in the request's version) with a JSON, merge or strategic patch."""
+    if patch.kind == JSON_PATCH:
+        found = json_patch.apply(obj, patch.document)
+    elif not isinstance(patch.document, dict):
+        raise errors.bad_request("the patch must be a JSON object")
+    elif patch.kind == MERGE:
+        found = merge.apply(obj, patch.document)
+    elif served.custom:
+        raise errors.unsupported_media_type(
+            "application/strategic-merge-patch+json",
+            ("application/json-patch+json", "application/merge-patch+json", "application/apply-patch+yaml"),
+        )
+    else:
+        found = strategic.apply(obj, patch.document, served.schema)
+    if not isinstance(found, dict):
+        raise errors.bad_request("the patched object is no JSON object")
+    return found
+
+
+def transform(served: Served, patch: Patch, call: Call, name: str) -> Transform:
+    """Of everything but apply."""
+    text = orjson.dumps(patch.document).decode()
+
+    async def change(old: Object) -> Proposal:
+        shown = served.from_stored(old) if served.from_stored is not None else old
+        found = patched(served, patch, shown)
+        new = bodies.read_patched(served, copied(found), call, patch.duplicates, text)
+        if new["metadata"].get("name") != name:
+            raise errors.bad_request(
+                f"the name of the object ({new['metadata'].get('name', '')})"
+                f" does not match the name on the URL ({name})"
+            )
+        return Proposal(new)
+
+    return change
+
+
+def applied(served: Served, patch: Patch, call: Call, subresource: str, now: str) -> Transform:
+    """Server-side apply onto the present object; see `created_by_apply` for where there is none."""
+
+    async def change(old: Object) -> Proposal:
+        return Proposal(_applied(served, old, patch, call, subresource, now), owns_fields=True)
+
+    return change
+
+
+def created_by_apply(served: Served, patch: Patch, call: Call, now: str) -> Object:
+    return _applied(served, None, patch, call, "", now)
+
+
+def _applied(served: Served, live: Object | None, patch: Patch, call: Call, subresource: str, now: str) -> Object:
+    if not isinstance(patch.document, dict):
+        raise errors.bad_request("the applied configuration must be an object")
+    body, complaints = served.read_body(copied(patch.document))
+    told = [*patch.duplicates, *complaints]
+    if told and call.field_validation == "Strict":
+        raise errors.bad_request(f"strict decoding error: {', '.join(told)}")
+    if told and call.field_validation == "Warn":
+        call.warnings.extend(told)
+    if served.to_stored is not None:
+        body = served.to_stored(body)
+    merged = apply_configuration(
+        live,
+        body,
+        schema=served.schema,
+        manager=call.field_manager,
+        api_version=served.kept_as.api_version,
+        subresource=subresource,
+        now=now,
+        force=patch.force,
+    )
+    merged.setdefault("metadata", {})
+    served.strategy.default(merged)
+    return merged

@@ -1,0 +1,71 @@
+"""One resource in one version as the server knows it: names, shape, behaviour, and how its objects are stored."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from ropewalk.kube.machinery.objects import Object
+from ropewalk.kube.machinery.registry import codec
+from ropewalk.kube.machinery.resources import GroupResource, ResourceInfo
+from ropewalk.kube.machinery.schema import Schema
+from ropewalk.kube.machinery.strategy import Strategy
+
+Reader = Callable[[Sequence[Object]], Awaitable[list[Object]]]
+"""Stored objects, decoded and owned → the same in this version, in their order."""
+
+
+class BodyReader(Protocol):
+    """Reads a request's body as an object of this resource: wrong types refused, unknown fields told."""
+
+    def __call__(self, body: Object) -> tuple[Object, list[str]]:
+        """(the object, complaints of strict decoding); works in place. Raises BadRequest."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    info: ResourceInfo
+    strategy: Strategy
+    schema: Schema
+    read_body: BodyReader
+    storage: GroupResource
+    """Whose keys its objects lie under; another resource's for those that are shown under two names (events)."""
+    custom: bool = False
+    """A custom resource: its objects keep apiVersion and kind in storage."""
+    reader: Reader | None = None
+    """Where stored objects must be converted, pruned or defaulted when they are read; None serves the stored bytes."""
+    writer: Callable[[Object], Awaitable[Object]] | None = None
+    """Where an object of this version must be converted before it is stored."""
+    to_stored: Callable[[Object], Object] | None = None
+    """A built-in kind in another version than the one it is kept in: this version → the kept one, and back."""
+    from_stored: Callable[[Object], Object] | None = None
+    stored_as: ResourceInfo | None = None
+    """The version it is kept in, where that is another."""
+    head: bytes = field(default=b"")
+    """What a served object begins with; see `codec`."""
+
+    @property
+    def passes_bytes(self) -> bool:
+        """Whether stored bytes are served without being decoded."""
+        return self.reader is None and self.from_stored is None
+
+    @property
+    def kept_as(self) -> ResourceInfo:
+        return self.stored_as or self.info
+
+
+def head_of(info: ResourceInfo, *, custom: bool) -> bytes:
+    return codec.ITEM_HEAD if custom else codec.single_head(info.api_version, info.kind)
+
+
+async def decoded(served: Served, values: Sequence[tuple[bytes, int]]) -> list[Object]:
+    """Stored (value, revision) pairs as objects of the version that is asked for."""
+    kept = served.kept_as
+    found = [codec.decode(value, revision, kept.api_version, kept.kind) for value, revision in values]
+    if served.reader is not None:
+        return await served.reader(found)
+    if served.from_stored is not None:
+        return [served.from_stored(obj) for obj in found]
+    return found

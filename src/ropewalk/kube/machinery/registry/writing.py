@@ -1,0 +1,369 @@
+"""Create, update and delete: the way of every object into the store, for every resource.
+
+The order of steps is kube-apiserver's: ownership of fields is noted, mutating admission, what the server fills and
+takes over, the kind's preparation, its rules, validating admission, the write. A write that meets a newer object starts
+over where the client named no version, and is refused where it did. Nothing is written twice, and nothing that did not
+change is written at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from ropewalk.base.clock import Clock
+from ropewalk.base.entropy import Entropy
+from ropewalk.kube.machinery import errors, times
+from ropewalk.kube.machinery.admission import Admission, AdmissionChain
+from ropewalk.kube.machinery.api import Api
+from ropewalk.kube.machinery.apply.tracking import track_update
+from ropewalk.kube.machinery.fields import FieldErrors
+from ropewalk.kube.machinery.objects import Object
+from ropewalk.kube.machinery.registry import codec, deletion, keys, metadata
+from ropewalk.kube.machinery.registry.aspects import MAIN, Aspect
+from ropewalk.kube.machinery.registry.deletion import DeleteOptions, Fate
+from ropewalk.kube.machinery.registry.served import Served
+from ropewalk.kube.machinery.registry.storage import Storage
+from ropewalk.kube.machinery.requests import Call
+from ropewalk.store.protocol import Entry, KeyExists, KeyMissing, OutOfBounds, WrongRevision
+
+NAME_TRIES = 8
+CONFLICT_TRIES = 16
+"""More than the writers of any one object at once; past it the client is told of the conflict."""
+
+Undo = Callable[[], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What stands in the store now: `object` in the request's version, and its stored form."""
+
+    object: Object
+    value: bytes
+    revision: int
+    created: bool = False
+    removed: bool = False
+    """Gone for good; `object` is its last state."""
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """What an update wants to write."""
+
+    object: Object
+    owns_fields: bool = False
+    """managedFields are settled already (server-side apply)."""
+
+
+Transform = Callable[[Object], Awaitable[Proposal]]
+"""The present object (owned, in the request's version) → the wanted one. Called again after a conflict."""
+
+
+class Writer:
+    def __init__(self, storage: Storage, chain: AdmissionChain, api: Api, clock: Clock, entropy: Entropy) -> None:
+        self._storage = storage
+        self._chain = chain
+        self._api = api
+        self._clock = clock
+        self._entropy = entropy
+
+    # --- create
+
+    async def create(
+        self, served: Served, obj: Object, call: Call, namespace: str, options: Object, *, owns_fields: bool = False
+    ) -> Written:
+        """`obj` is owned, decoded and defaulted. Raises `StatusFault`s."""
+        info, strategy = served.info, served.strategy
+        metadata.match_namespace(obj, info, namespace)
+        if strategy.has_status and not owns_fields:
+            obj.pop("status", None)
+        now = times.rfc3339(self._clock.wall())
+        if not owns_fields:
+            track_update(
+                None,
+                obj,
+                schema=served.schema,
+                manager=call.field_manager,
+                api_version=info.api_version,
+                subresource="",
+                now=now,
+            )
+        name = obj["metadata"].get("name", "")
+        admission = Admission(
+            call, "CREATE", info, "", namespace, name, obj, None, options, info.gvk, dry_run=call.dry_run
+        )
+        await self._chain.mutate(admission)
+        assert admission.object is not None
+        obj = admission.object
+        self._warn_of_doubles(obj, call)
+        generated = "" if obj["metadata"].get("name") else obj["metadata"].get("generateName", "")
+        for _ in range(NAME_TRIES):
+            metadata.fill_create(obj, self._entropy.uuid(), now)
+            if generated:
+                obj["metadata"]["name"] = metadata.generated_name(generated, self._entropy)
+            try:
+                return await self._create_once(served, obj, admission)
+            except KeyExists:
+                name = obj["metadata"]["name"]
+                if not generated:
+                    raise errors.already_exists(info.plural, info.group, name) from None
+        raise errors.generate_name_exhausted(info.plural, info.group, name)
+
+    async def _create_once(self, served: Served, obj: Object, admission: Admission) -> Written:
+        info, strategy, call = served.info, served.strategy, admission.call
+        strategy.prepare_create(obj)
+        undo = await strategy.before_create(obj, self._api, dry_run=call.dry_run)
+        with _undone(undo, call.dry_run):
+            found = FieldErrors()
+            metadata.validate(obj, info, strategy, found)
+            strategy.validate_create(obj, found)
+            if found:
+                raise found.fault(info.kind, info.group, obj["metadata"].get("name", ""))
+            call.warnings.extend(strategy.warnings(obj, None))
+            admission.object = obj
+            admission.name = obj["metadata"]["name"]
+            await self._chain.validate(admission)
+            key = keys.key(served.storage, admission.namespace, admission.name)
+            value = await self._encoded(served, obj)
+            if call.dry_run:
+                if await self._storage.get(key) is not None:
+                    raise KeyExists(key)
+                return Written(obj, value, 0, created=True)
+            with _bounded(served, admission.name):
+                revision = await self._storage.create(key, value)
+        obj["metadata"]["resourceVersion"] = str(revision)
+        return Written(obj, value, revision, created=True)
+
+    # --- update
+
+    async def update(
+        self,
+        served: Served,
+        namespace: str,
+        name: str,
+        transform: Transform,
+        call: Call,
+        options: Object,
+        *,
+        aspect: Aspect = MAIN,
+    ) -> Written:
+        """Raises NotFound where there is no such object, Conflict where the proposal names an older version of it."""
+        key = keys.key(served.storage, namespace, name)
+        for _ in range(CONFLICT_TRIES):
+            entry = await self._storage.get(key)
+            if entry is None:
+                raise errors.not_found(served.info.plural, served.info.group, name)
+            try:
+                return await self._update_once(served, entry, transform, call, options, aspect)
+            except _MovedOn:
+                continue
+        raise errors.conflict(served.info.plural, served.info.group, name, errors.OBJECT_MODIFIED)
+
+    async def _update_once(
+        self, served: Served, entry: Entry, transform: Transform, call: Call, options: Object, aspect: Aspect
+    ) -> Written:
+        old = await self._decoded(served, entry)
+        proposal = await transform(await self._decoded(served, entry))
+        new = proposal.object
+        namespace, name = old["metadata"].get("namespace", ""), old["metadata"]["name"]
+        pinned = self._check_version(served, new, old)
+        metadata.match_namespace(new, served.info, namespace)
+        self._track(served, new, old, call, aspect, settled=proposal.owns_fields)
+        admission = Admission(
+            call,
+            "UPDATE",
+            served.info,
+            aspect.name,
+            namespace,
+            name,
+            new,
+            old,
+            options,
+            served.info.gvk,
+            dry_run=call.dry_run,
+        )
+        await self._chain.mutate(admission)
+        assert admission.object is not None
+        new = admission.object
+        self._warn_of_doubles(new, call)
+        if "generation" in old["metadata"]:
+            new["metadata"]["generation"] = old["metadata"]["generation"]
+        aspect.prepare(served.strategy, new, old)
+        metadata.fill_update(new, old)
+        undo = await served.strategy.before_update(new, old, self._api, dry_run=call.dry_run)
+        with _undone(undo, call.dry_run):
+            found = FieldErrors()
+            metadata.validate_update(new, old, served.info, found)
+            aspect.validate(served.strategy, new, old, found)
+            if found:
+                raise found.fault(served.info.kind, served.info.group, name)
+            call.warnings.extend(served.strategy.warnings(new, old))
+            admission.object = new
+            await self._chain.validate(admission)
+            return await self._write(served, entry, new, old, call, pinned=pinned)
+
+    def _check_version(self, served: Served, new: Object, old: Object) -> bool:
+        """Whether the proposal names the version it is made for; makes it name the present one. Raises Conflict."""
+        info, present = served.info, old["metadata"]["resourceVersion"]
+        given = new["metadata"].get("resourceVersion", "")
+        name = old["metadata"]["name"]
+        uid = new["metadata"].get("uid", "")
+        if uid and uid != old["metadata"]["uid"]:
+            raise errors.conflict(
+                info.plural,
+                info.group,
+                name,
+                f"Precondition failed: UID in precondition: {uid}, UID in object meta: {old['metadata']['uid']}",
+            )
+        if given in ("", "0"):
+            if not served.strategy.allow_unconditional_update:
+                found = FieldErrors()
+                found.invalid(metadata.METADATA / "resourceVersion", 0, "must be specified for an update")
+                raise found.fault(info.kind, info.group, name)
+        elif given != present:
+            raise errors.conflict(info.plural, info.group, name, errors.OBJECT_MODIFIED)
+        new["metadata"]["resourceVersion"] = present
+        return given not in ("", "0")
+
+    def _track(self, served: Served, new: Object, old: Object, call: Call, aspect: Aspect, *, settled: bool) -> None:
+        aspect.reset(served.strategy, new, old)
+        if not settled:
+            track_update(
+                old,
+                new,
+                schema=served.schema,
+                manager=call.field_manager,
+                api_version=served.info.api_version,
+                subresource=aspect.name,
+                now=times.rfc3339(self._clock.wall()),
+            )
+
+    async def _write(
+        self, served: Served, entry: Entry, new: Object, old: Object, call: Call, *, pinned: bool
+    ) -> Written:
+        if deletion.is_finished(new, served.strategy):
+            value = await self._encoded(served, new)
+            if not call.dry_run:
+                await self._remove(served, entry, new)
+            return Written(new, value, int(entry.revision), removed=True)
+        if new == old:
+            return Written(old, entry.value, int(entry.revision))
+        value = await self._encoded(served, new)
+        if call.dry_run or value == entry.value:
+            return Written(new, value, int(entry.revision))
+        with _bounded(served, new["metadata"]["name"]):
+            revision = await self._replace(served, entry, value, pinned=pinned)
+        new["metadata"]["resourceVersion"] = str(revision)
+        return Written(new, value, revision)
+
+    async def _replace(self, served: Served, entry: Entry, value: bytes, *, pinned: bool) -> int:
+        name = entry.key.rpartition("/")[2]
+        try:
+            return int(await self._storage.update(entry.key, value, entry.revision))
+        except KeyMissing:
+            raise errors.not_found(served.info.plural, served.info.group, name) from None
+        except WrongRevision:
+            if pinned:
+                raise errors.conflict(served.info.plural, served.info.group, name, errors.OBJECT_MODIFIED) from None
+            raise _MovedOn from None
+
+    # --- delete
+
+    async def delete(
+        self, served: Served, namespace: str, name: str, options: DeleteOptions, call: Call, document: Object
+    ) -> Written:
+        """`document` is the DeleteOptions as admission sees them."""
+        deletion.validate_options(options)
+        info = served.info
+        key = keys.key(served.storage, namespace, name)
+        for _ in range(CONFLICT_TRIES):
+            entry = await self._storage.get(key)
+            if entry is None:
+                raise errors.not_found(info.plural, info.group, name)
+            old = await self._decoded(served, entry)
+            deletion.check_preconditions(old, info, options)
+            admission = Admission(
+                call, "DELETE", info, "", namespace, name, None, old, document, info.gvk, dry_run=call.dry_run
+            )
+            await self._chain.mutate(admission)
+            await self._chain.validate(admission)
+            verdict = deletion.decide(await self._decoded(served, entry), served.strategy, options, self._clock.wall())
+            try:
+                return await self._carry_out(served, entry, old, verdict, dry_run=call.dry_run)
+            except _MovedOn:
+                continue
+        raise errors.conflict(info.plural, info.group, name, errors.OBJECT_MODIFIED)
+
+    async def _carry_out(
+        self, served: Served, entry: Entry, old: Object, verdict: deletion.Verdict, *, dry_run: bool
+    ) -> Written:
+        if verdict.fate is Fate.KEEP:
+            return Written(old, entry.value, int(entry.revision))
+        last = verdict.changed or old
+        value = await self._encoded(served, last)
+        if verdict.fate is Fate.MARK:
+            if dry_run or value == entry.value:
+                return Written(last, value, int(entry.revision))
+            revision = await self._replace(served, entry, value, pinned=False)
+            last["metadata"]["resourceVersion"] = str(revision)
+            return Written(last, value, revision)
+        if not dry_run:
+            revision = await self._remove(served, entry, last)
+            last["metadata"]["resourceVersion"] = str(revision)
+        return Written(last, value, int(entry.revision), removed=True)
+
+    async def _remove(self, served: Served, entry: Entry, last: Object) -> int:
+        try:
+            revision = int(await self._storage.delete(entry.key, entry.revision))
+        except KeyMissing:
+            raise errors.not_found(served.info.plural, served.info.group, entry.key.rpartition("/")[2]) from None
+        except WrongRevision:
+            raise _MovedOn from None
+        served.strategy.after_delete(last)
+        return revision
+
+    # --- both
+
+    async def _decoded(self, served: Served, entry: Entry) -> Object:
+        """An owned copy, in the request's version."""
+        kept = served.kept_as
+        obj = codec.decode(entry.value, entry.revision, kept.api_version, kept.kind)
+        if served.reader is not None:
+            return (await served.reader([obj]))[0]
+        return obj
+
+    async def _encoded(self, served: Served, obj: Object) -> bytes:
+        stored = obj if served.writer is None else await served.writer(obj)
+        return codec.encode(stored, custom=served.custom)
+
+    def _warn_of_doubles(self, obj: Object, call: Call) -> None:
+        warning = metadata.without_double_owners(obj)
+        if warning:
+            call.warnings.append(warning)
+
+
+class _MovedOn(Exception):
+    """The object was written meanwhile: begin again with what it is now."""
+
+
+@contextmanager
+def _undone(undo: Undo | None, dry_run: bool) -> Iterator[None]:
+    """Give back what was claimed where the write does not happen."""
+    try:
+        yield
+    except BaseException:
+        if undo is not None:
+            undo()
+        raise
+    if dry_run and undo is not None:
+        undo()
+
+
+@contextmanager
+def _bounded(served: Served, name: str) -> Iterator[None]:
+    try:
+        yield
+    except OutOfBounds as error:
+        fault = errors.entity_too_large(f'{served.info.plural} "{name}" is too large to be stored: {error}')
+        raise fault from None
