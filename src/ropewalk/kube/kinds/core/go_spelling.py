@@ -1,0 +1,67 @@
+"""Parts of a pod as Kubernetes spells them inside its messages: its internal types have no JSON names, so fields appear
+under their Go names. Nothing but messages reads this; absent fields, which Go prints as null, are left out.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+
+from ropewalk.kube.machinery.objects import Json
+
+_FREE_KEYS = frozenset(
+    {
+        "annotations",
+        "labels",
+        "limits",
+        "matchLabels",
+        "nodeSelector",
+        "options",
+        "overhead",
+        "requests",
+        "volumeAttributes",
+    }
+)
+"""Fields that hold maps with keys of the user's own."""
+_INITIALISMS = {
+    "dnsConfig": "DNSConfig",
+    "dnsPolicy": "DNSPolicy",
+    "fsGroup": "FSGroup",
+    "fsGroupChangePolicy": "FSGroupChangePolicy",
+    "httpGet": "HTTPGet",
+    "httpHeaders": "HTTPHeaders",
+    "ip": "IP",
+    "os": "OS",
+    "tcpSocket": "TCPSocket",
+    "grpc": "GRPC",
+    "tty": "TTY",
+    "csi": "CSI",
+    "nfs": "NFS",
+    "fc": "FC",
+    "uid": "UID",
+    "seLinuxOptions": "SELinuxOptions",
+    "seLinuxChangePolicy": "SELinuxChangePolicy",
+}
+
+
+def go_spelled(value: Json) -> Json:
+    if isinstance(value, dict):
+        return {
+            _INITIALISMS.get(key, key[:1].upper() + key[1:]): part if key in _FREE_KEYS else go_spelled(part)
+            for key, part in value.items()
+        }
+    if isinstance(value, list):
+        return [go_spelled(part) for part in value]
+    return value
+
+
+def difference(old: Json, new: Json) -> str:
+    """A unified diff, as messages about forbidden changes end."""
+    texts = [
+        [
+            line + "\n"
+            for line in json.dumps(go_spelled(value), indent=1, ensure_ascii=False, sort_keys=True).split("\n")
+        ]
+        for value in (old, new)
+    ]
+    return "".join(list(difflib.unified_diff(texts[0], texts[1], n=3))[2:])
