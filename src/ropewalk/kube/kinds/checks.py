@@ -1,0 +1,98 @@
+"""Small judgements that many kinds share, in Kubernetes' words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable
+
+from ropewalk.kube.machinery import names
+from ropewalk.kube.machinery.errors import Cause
+from ropewalk.kube.machinery.fields import FieldErrors, Path
+from ropewalk.kube.machinery.objects import Json, Object
+from ropewalk.kube.machinery.strategy import Strategy, keep
+
+HTTP_PATH = re.compile(r"[A-Za-z0-9/\-._~%!$&'()*+,;=:]+")
+EMPTY: tuple[Json, ...] = (None, "", {}, [])
+
+
+def same(left: Json, right: Json) -> bool:
+    """Equal, where an absent field and an empty one (map, list, string) are the same."""
+    if isinstance(left, dict) and isinstance(right, dict):
+        return all(same(left.get(key), right.get(key)) for key in left.keys() | right.keys())
+    if isinstance(left, list) and isinstance(right, list):
+        return len(left) == len(right) and all(map(same, left, right))
+    return bool(left == right) or (left in EMPTY and right in EMPTY)
+
+
+def non_negative(value: Json, path: Path, errors: FieldErrors) -> None:
+    """An absent value is 0, which is fine."""
+    if value is not None and value < 0:
+        errors.invalid(path, value, "must be greater than or equal to 0")
+
+
+def positive(value: Json, path: Path, errors: FieldErrors) -> None:
+    """An absent value is 0, which is not fine."""
+    if (value or 0) <= 0:
+        errors.invalid(path, value or 0, "must be greater than 0")
+
+
+def non_negatives(obj: Object, fields: Iterable[str], path: Path, errors: FieldErrors) -> None:
+    for name in fields:
+        non_negative(obj.get(name), path / name, errors)
+
+
+def immutable(new: Json, old: Json, path: Path, errors: FieldErrors) -> None:
+    if not same(new, old):
+        errors.immutable(path, new)
+
+
+def one_of(value: Json, known: Collection[str], path: Path, errors: FieldErrors) -> None:
+    """Required, and of these."""
+    if not value:
+        errors.required(path)
+    elif value not in known:
+        errors.not_supported(path, value, known)
+
+
+def not_decremented(new: Object, old: Object, name: str, path: Path, errors: FieldErrors) -> None:
+    """Counters of a status: gone counts as going down."""
+    before, now = old.get(name), new.get(name)
+    if before is not None and (now is None or now < before):
+        errors.invalid(path / name, now or 0, "cannot be decremented")
+
+
+class KeepsMetadata(Strategy):
+    """Kinds whose status subresource also takes labels, annotations and the rest of the metadata (most of the older
+    ones do: only the spec is reset).
+    """
+
+    has_status = True
+
+    def prepare_status_update(self, new: Object, old: Object) -> None:
+        for key in old.keys() | new.keys():
+            if key not in ("status", "metadata", "apiVersion", "kind"):
+                keep(new, old, key)
+        keep(new["metadata"], old["metadata"], "generation")
+
+
+def invalid_whole(path: Path, detail: str, errors: FieldErrors) -> None:
+    """Wrong as a whole: the message leaves out a value that would be long."""
+    errors.causes.append(Cause("FieldValueInvalid", f"Invalid value: {detail}", str(path)))
+
+
+def domain_prefixed_path(value: str, path: Path, errors: FieldErrors) -> None:
+    """`acme.io/foo`"""
+    if not value:
+        errors.required(path)
+        return
+    host, _, rest = value.partition("/")
+    if not host or not rest:
+        errors.invalid(path, value, 'must be a domain-prefixed path (such as "acme.io/foo")')
+        return
+    errors.messages(path, host, names.dns1123_subdomain(host))
+    if not HTTP_PATH.fullmatch(rest):
+        errors.invalid(path, rest, f"Invalid path (regex used for validation is '{HTTP_PATH.pattern}')")
+
+
+def condition_is(status: Object, kind: str, value: str = "True") -> bool:
+    return any(found.get("type") == kind and found.get("status") == value for found in status.get("conditions") or ())
