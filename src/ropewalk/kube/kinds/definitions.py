@@ -8,14 +8,17 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+from ropewalk.kube.kinds.go_types import ALWAYS, KEPT, OMITTED, POINTERS, VALUES
 from ropewalk.kube.kinds.published import INT_OR_STRING, QUANTITY, REFERENCE, Published, published
 from ropewalk.kube.machinery.objects import Object
 from ropewalk.kube.machinery.resources import GroupVersionKind
 from ropewalk.kube.machinery.schema import Schema, Shape
+from ropewalk.kube.machinery.structs import Struct
 
 OBJECT_META = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
 LIST_META = "io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta"
 
+_NONE: frozenset[str] = frozenset()
 _SHAPES = {
     "string": Shape.STRING,
     "integer": Shape.INTEGER,
@@ -66,12 +69,14 @@ class Definitions:
             return Schema(Shape.ANY, definition=name, preserve_unknown=True)
         if given["type"] != "object":
             return Schema(_SHAPES[given["type"]], definition=name, format=given.get("format", ""))
-        return Schema(
-            Shape.OBJECT,
+        required = frozenset(given.get("required", ()))
+        return Struct(
             definition=name,
             fields=lambda: self._fields(given),
-            required=frozenset(given.get("required", ())),
+            required=required,
             atomic=given.get("x-kubernetes-map-type") == "atomic",
+            emptiable=(required - OMITTED.get(name, _NONE)) | POINTERS.get(name, _NONE) | KEPT.get(name, _NONE),
+            always={**{field: {} for field in sorted(VALUES.get(name, _NONE))}, **ALWAYS.get(name, {})},
         )
 
     def _fields(self, given: Object) -> dict[str, Schema]:
@@ -97,13 +102,15 @@ class Definitions:
         if not strategies and not map_type:
             return self.schema_named(name)
         named = self.schema_named(name)  # the field says more than its type does: a node of its own
-        return Schema(
-            named.shape,
+        assert isinstance(named, Struct)
+        return Struct(
             definition=name,
             fields=lambda: named.fields,
             required=named.required,
             atomic=map_type == "atomic" if map_type else named.atomic,
             patch_strategies=strategies,
+            emptiable=named.emptiable,
+            always=named.always,
         )
 
     def _list(self, given: Object) -> Schema:

@@ -545,6 +545,20 @@ NEVER_EMPTY = frozenset(
 """Types whose value is never {}, as items of a list or values of a map."""
 
 
+OMITTED: dict[str, frozenset[str]] = {
+    "io.k8s.api.core.v1.ContainerRestartRule": frozenset({"action"}),
+    "io.k8s.api.core.v1.ContainerRestartRuleOnExitCodes": frozenset({"operator"}),
+    "io.k8s.api.core.v1.PodCertificateProjection": frozenset({"keyType", "signerName"}),
+    "io.k8s.api.networking.v1.ParentReference": frozenset({"name", "resource"}),
+    "io.k8s.api.resource.v1.CounterSet": frozenset({"counters"}),
+    "io.k8s.api.resource.v1.DeviceCounterConsumption": frozenset({"counters"}),
+}
+"""Required fields that are left out all the same when they are empty."""
+
+ALWAYS: dict[str, dict[str, Json]] = {"io.k8s.api.core.v1.ResourceFieldSelector": {"divisor": "0"}}
+"""Values other than {} that are written where nothing was given."""
+
+
 def _split(table: dict[str, dict[str, str]]) -> dict[str, frozenset[str]]:
     return {
         f"{package}.{kind}": frozenset(fields.split())
