@@ -175,25 +175,24 @@ def _validate_common(container: Object, pod: Surroundings, path: Path, errors: F
 def _validate_ports(ports: Sequence[Object], path: Path, errors: FieldErrors) -> None:
     taken: set[str] = set()
     for index, port in enumerate(ports):
-        here = path / index
         if name := port.get("name"):
             if problems := port_name_problems(name):
-                errors.messages(here / "name", name, problems)
+                errors.messages(path / index / "name", name, problems)
             elif name in taken:
-                errors.duplicate(here / "name", name)
+                errors.duplicate(path / index / "name", name)
             taken.add(name)
         number = port.get("containerPort")
         if not number:
-            errors.required(here / "containerPort")
+            errors.required(path / index / "containerPort")
         elif not 1 <= number <= 65535:
-            errors.invalid(here / "containerPort", number, between(1, 65535))
+            errors.invalid(path / index / "containerPort", number, between(1, 65535))
         if number := port.get("hostPort"):
-            check_port(errors, here / "hostPort", number)
+            check_port(errors, path / index / "hostPort", number)
         protocol = port.get("protocol")
         if not protocol:
-            errors.required(here / "protocol")
+            errors.required(path / index / "protocol")
         elif protocol not in PROTOCOLS:
-            unsupported(errors, here / "protocol", protocol, PROTOCOLS)
+            unsupported(errors, path / index / "protocol", protocol, PROTOCOLS)
 
 
 def _check_host_ports(containers: Iterable[tuple[int, Object]], path: Path, errors: FieldErrors) -> None:

@@ -61,6 +61,11 @@ _DIVISORS = {
 }
 
 
+def is_plain(reference: Object) -> bool:
+    """Nothing is wrong with it in a variable: what nearly all say, told quickly."""
+    return reference.get("apiVersion") == "v1" and reference.get("fieldPath") in _IN_VARIABLES
+
+
 def check_field_reference(reference: Object, path: Path, errors: FieldErrors, *, volume: bool = False) -> None:
     version, field = reference.get("apiVersion"), reference.get("fieldPath")
     if not version:

@@ -158,8 +158,7 @@ def _validate_rest(spec: Object, path: Path, errors: FieldErrors) -> None:
     if (system := get("os")) is not None:
         validate_operating_system(system, spec, path, errors)
     for step in CONTAINER_LISTS:
-        if containers := get(step):
-            check_file_volumes(containers, get("volumes") or (), path / step, errors)
+        check_file_volumes(spec, step, path, errors)
 
 
 def _validate_hostname_override(hostname: str, spec: Object, path: Path, errors: FieldErrors) -> None:

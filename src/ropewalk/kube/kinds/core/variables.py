@@ -16,7 +16,7 @@ from ropewalk.kube.kinds.core.checks import (
     subdomain_problems,
     variable_problems,
 )
-from ropewalk.kube.kinds.core.downward import check_field_reference, check_resource_reference
+from ropewalk.kube.kinds.core.downward import check_field_reference, check_resource_reference, is_plain
 from ropewalk.kube.machinery.fields import FieldErrors, Path
 from ropewalk.kube.machinery.objects import Object
 
@@ -34,6 +34,9 @@ def validate_variables(variables: Sequence[Object], path: Path, errors: FieldErr
         elif problems := variable_problems(name):
             errors.messages(path / index / "name", name, problems)
         if (source := variable.get("valueFrom")) is not None:
+            reference = source.get("fieldRef")
+            if reference is not None and len(source) == 1 and is_plain(reference) and not variable.get("value"):
+                continue
             _validate_source(source, variable.get("value", ""), path / index / "valueFrom", errors)
 
 
@@ -88,18 +91,16 @@ def validate_sources(sources: Sequence[Object], path: Path, errors: FieldErrors)
             errors.invalid(path, "", "may not have more than one field specified at a time")
 
 
-def check_file_volumes(
-    containers: Sequence[Object], volumes: Sequence[Object], path: Path, errors: FieldErrors
-) -> None:
-    """Variables read from a file read it from an emptyDir."""
-    for index, container in enumerate(containers):
+def check_file_volumes(spec: Object, step: str, path: Path, errors: FieldErrors) -> None:
+    """Variables read from a file read it from an emptyDir. `step`: which of the spec's lists of containers."""
+    for index, container in enumerate(spec.get(step) or ()):
         for place, variable in enumerate(container.get("env") or ()):
             source = variable.get("valueFrom")
             if source is None or source.get("fileKeyRef") is None:
                 continue
             name = source["fileKeyRef"].get("volumeName", "")
-            here = path / index / "env" / place / "valueFrom" / "fileKeyRef" / "volumeName"
-            named = [volume for volume in volumes if volume.get("name", "") == name]
+            here = path / step / index / "env" / place / "valueFrom" / "fileKeyRef" / "volumeName"
+            named = [volume for volume in spec.get("volumes") or () if volume.get("name", "") == name]
             if not named:
                 errors.not_found(here, name)
             elif named[-1].get("emptyDir") is None:
