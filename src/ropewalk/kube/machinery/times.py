@@ -1,87 +1,90 @@
-"""Times as the API spells them, and how long ago they were as people read it. Pure.
+"""Times as the API writes them (RFC 3339, UTC), and ages as people read them.
 
-https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/object-meta/ (Time, MicroTime: RFC 3339, UTC)
+https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/object-meta/ (creationTimestamp and its kin)
 """
 
 from __future__ import annotations
 
 import re
-from calendar import timegm
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import datetime, timedelta, timezone
 from functools import lru_cache
-from time import gmtime, strftime
 
-_RFC3339 = re.compile(
-    r"(\d{4})-(\d\d)-(\d\d)[Tt](\d\d):(\d\d):(\d\d)(?:\.(\d{1,18}))?(?:([Zz])|([+-])(\d\d):(\d\d))", re.ASCII
-)
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_FORM = re.compile(r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:[.,](\d{1,18}))?(?:Z|([+-])(\d\d):(\d\d))", re.ASCII)
 UNKNOWN = "<unknown>"
-MINUTE, HOUR, DAY, YEAR = 60, 3600, 86_400, 365 * 86_400
 
 
-@lru_cache(maxsize=64)
-def _seconds(wall: int) -> str:
-    return strftime("%Y-%m-%dT%H:%M:%SZ", gmtime(wall))
+def _at(wall: float) -> datetime:
+    return _EPOCH + timedelta(microseconds=round(wall * 1_000_000))
 
 
 def rfc3339(wall: float) -> str:
-    """Seconds since 1970 as `2026-11-25T16:00:00Z`."""
-    return _seconds(int(wall))
+    """Whole seconds, cut: `2026-02-01T10:00:00Z`."""
+    return _at(wall).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def rfc3339_micro(wall: float) -> str:
-    """With six digits after the second."""
-    return datetime.fromtimestamp(wall, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    """`2026-02-01T10:00:00.000000Z`, as leases and events have it."""
+    return _at(wall).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(8192)
 def parse(text: str) -> float:
-    """Seconds since 1970. Raises `ValueError` for what is no RFC 3339 time."""
-    found = _RFC3339.fullmatch(text)
+    """Seconds since 1970. ValueError where it is no RFC 3339 time."""
+    found = _FORM.fullmatch(text)
     if found is None:
-        raise ValueError(f"{text!r} is not a time such as 2006-01-02T15:04:05Z")
+        raise ValueError(f'parsing time "{text}" as "2006-01-02T15:04:05Z07:00": cannot parse "{text}" as "2006"')
     year, month, day, hour, minute, second = (int(part) for part in found.groups()[:6])
-    fraction = float(f"0.{found[7]}") if found[7] else 0.0
-    if found[8]:
-        datetime(year, month, day, hour, minute, second)
-        return timegm((year, month, day, hour, minute, second)) + fraction
-    offset = timedelta(hours=int(found[10]), minutes=int(found[11])) * (1 if found[9] == "+" else -1)
-    return datetime(year, month, day, hour, minute, second, tzinfo=timezone(offset)).timestamp() + fraction
+    fraction, sign, ahead_hours, ahead_minutes = found.groups()[6:]
+    try:
+        moment = datetime(year, month, day, hour, minute, second, tzinfo=timezone.utc)
+    except ValueError as wrong:
+        raise ValueError(f'parsing time "{text}": {str(wrong).split(" must")[0]} out of range') from None
+    ahead = 0
+    if sign:
+        if int(ahead_hours) > 24 or int(ahead_minutes) > 60:
+            raise ValueError(f'parsing time "{text}": time zone offset out of range')
+        ahead = (int(ahead_hours) * 3600 + int(ahead_minutes) * 60) * (1 if sign == "+" else -1)
+    return (moment - _EPOCH).total_seconds() - ahead + (float(f"0.{fraction}") if fraction else 0.0)
 
 
 def age(now: float, text: str) -> str:
-    """How long ago, as kubectl shows it; `<unknown>` where there is no time."""
+    """How long ago, in two or three figures: `5d3h`, `10m`; `<unknown>` where no time is given."""
     if not text:
         return UNKNOWN
     try:
-        return human_duration(now - parse(text))
+        return human(now - parse(text))
     except ValueError:
         return UNKNOWN
 
 
-def human_duration(seconds: float) -> str:
-    """`45s`, `5m30s`, `3h12m`, `5d3h`, `400d`, `2y10d`: the larger the rougher."""
-    if seconds < -1:
+def human(seconds: float) -> str:
+    """`HumanDuration` of apimachinery."""
+    whole = int(seconds)
+    if whole < -1:
         return "<invalid>"
-    whole = max(0, int(seconds))
-    if whole < 2 * MINUTE:
+    if whole < 0:
+        return "0s"
+    if whole < 120:
         return f"{whole}s"
-    minutes, hours, days = whole // MINUTE, whole // HOUR, whole // DAY
+    minutes = whole // 60
     if minutes < 10:
-        return _pair(minutes, "m", whole % MINUTE, "s")
-    if hours < 3:
+        return _two(minutes, "m", whole % 60, "s")
+    if minutes < 180:
         return f"{minutes}m"
+    hours = minutes // 60
     if hours < 8:
-        return _pair(hours, "h", minutes % 60, "m")
+        return _two(hours, "h", minutes % 60, "m")
     if hours < 48:
         return f"{hours}h"
+    days = hours // 24
     if days < 8:
-        return _pair(days, "d", hours % 24, "h")
-    if days < 365 * 2:
+        return _two(days, "d", hours % 24, "h")
+    if days < 730:
         return f"{days}d"
-    if days < 365 * 8:
-        return _pair(whole // YEAR, "y", days % 365, "d")
-    return f"{whole // YEAR}y"
+    years = days // 365
+    return _two(years, "y", days % 365, "d") if years < 8 else f"{years}y"
 
 
-def _pair(large: int, unit: str, small: int, small_unit: str) -> str:
-    return f"{large}{unit}{small}{small_unit}" if small else f"{large}{unit}"
+def _two(large: int, unit: str, small: int, subunit: str) -> str:
+    return f"{large}{unit}{small}{subunit}" if small else f"{large}{unit}"
