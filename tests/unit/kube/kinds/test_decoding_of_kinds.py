@@ -33,7 +33,8 @@ def decode(what: str, obj: Json, *, strict: bool = True) -> tuple[Object, list[s
 
 
 def spec(what: str, given: Object) -> Object:
-    return decode(what, {"spec": given})[0].get("spec", {})
+    found: Object = decode(what, {"spec": given})[0].get("spec", {})
+    return found
 
 
 @pytest.mark.parametrize(
@@ -92,7 +93,7 @@ def test_metadata() -> None:
 
 
 def test_what_is_opaque_is_left_alone() -> None:
-    data = {"nothing": None, "empty": [], "deep": {"x": ""}}
+    data: Object = {"nothing": None, "empty": [], "deep": {"x": ""}}
     obj, complaints = decode("apps/v1 ControllerRevision", {"data": data, "revision": 0})
     assert (obj["data"], obj["revision"], complaints) == (data, 0, [])
 
