@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from ropewalk.kube.machinery import names
 from ropewalk.kube.machinery.fields import FieldErrors
 from ropewalk.kube.machinery.objects import Json, Object, metadata
 
@@ -134,8 +135,6 @@ class Strategy:
 
     def name_problems(self, name: str, *, prefix: bool) -> list[str]:
         """Why `name` (or, with `prefix`, a generateName) is none of this kind."""
-        from ropewalk.kube.machinery import names
-
         return names.dns1123_subdomain(name, prefix=prefix)
 
     def validate_create(self, obj: Object, errors: FieldErrors) -> None:

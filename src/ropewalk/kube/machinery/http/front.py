@@ -29,6 +29,7 @@ from ropewalk.kube.machinery.access import Authenticator, Authorizer, Verdict
 from ropewalk.kube.machinery.errors import StatusFault
 from ropewalk.kube.machinery.http import answers, negotiation, options, routes
 from ropewalk.kube.machinery.http.exchange import Exchange
+from ropewalk.kube.machinery.http.metrics import Metrics
 from ropewalk.kube.machinery.http.pages import Pages
 from ropewalk.kube.machinery.http.reads import Reads
 from ropewalk.kube.machinery.http.writes import Writes
@@ -82,6 +83,7 @@ class Steps:
     flow_control: FlowControl | None = None
     auditor: Auditor | None = None
     hosts: Callable[[], HostRules] = HostRules
+    metrics: Metrics = field(default_factory=Metrics)
     connectors: Mapping[tuple[GroupResource, str], Connector] = field(default_factory=dict)
     delegate: Delegate | None = None
 
@@ -97,6 +99,7 @@ class Front:
         self._steps = steps
 
     async def handle(self, request: Request) -> Response:
+        began = self._registry.clock.monotonic()
         exchange: Exchange | None = None
         record: object | None = None
         try:
@@ -115,6 +118,7 @@ class Front:
         except Exception as error:
             response = self._failed(error, request)
         if exchange is not None:
+            self._steps.metrics.count(exchange, response.status, self._registry.clock.monotonic() - began)
             answers.add_warnings(response, exchange.call.warnings)
             if record is not None and self._steps.auditor is not None:
                 self._steps.auditor.ended(record, exchange, response)

@@ -13,7 +13,9 @@ import orjson
 from ropewalk.kube.machinery import errors
 from ropewalk.kube.machinery.apply.merge import apply_configuration
 from ropewalk.kube.machinery.objects import Json, Object, copied
-from ropewalk.kube.machinery.patch import json_patch, merge, strategic
+from ropewalk.kube.machinery.patch.json_patch import apply_json_patch, check_operations, unknown_members
+from ropewalk.kube.machinery.patch.merge import apply_merge_patch
+from ropewalk.kube.machinery.patch.strategic import apply_strategic_patch
 from ropewalk.kube.machinery.registry import bodies
 from ropewalk.kube.machinery.registry.served import Served
 from ropewalk.kube.machinery.registry.writing import Proposal, Transform
@@ -35,18 +37,18 @@ class Patch:
 def patched(served: Served, patch: Patch, obj: Object) -> Object:
     """`obj` (owned, in the request's version) with a JSON, merge or strategic patch."""
     if patch.kind == JSON_PATCH:
-        found = json_patch.apply(obj, patch.document)
+        found = apply_json_patch(obj, patch.document)
     elif not isinstance(patch.document, dict):
         raise errors.bad_request("the patch must be a JSON object")
     elif patch.kind == MERGE:
-        found = merge.apply(obj, patch.document)
+        found = apply_merge_patch(obj, patch.document)
     elif served.custom:
         raise errors.unsupported_media_type(
             "application/strategic-merge-patch+json",
             ("application/json-patch+json", "application/merge-patch+json", "application/apply-patch+yaml"),
         )
     else:
-        found = strategic.apply(obj, patch.document, served.schema)
+        found = apply_strategic_patch(obj, patch.document, served.schema)
     if not isinstance(found, dict):
         raise errors.bad_request("the patched object is no JSON object")
     return found
@@ -55,11 +57,14 @@ def patched(served: Served, patch: Patch, obj: Object) -> Object:
 def transform(served: Served, patch: Patch, call: Call, name: str) -> Transform:
     """Of everything but apply."""
     text = orjson.dumps(patch.document).decode()
+    complaints = list(patch.duplicates)
+    if patch.kind == JSON_PATCH:
+        complaints += unknown_members(check_operations(patch.document))
 
     async def change(old: Object) -> Proposal:
         shown = served.from_stored(old) if served.from_stored is not None else old
         found = patched(served, patch, shown)
-        new = bodies.read_patched(served, copied(found), call, patch.duplicates, text)
+        new = bodies.read_patched(served, copied(found), call, complaints, text)
         if new["metadata"].get("name") != name:
             raise errors.bad_request(
                 f"the name of the object ({new['metadata'].get('name', '')})"

@@ -17,7 +17,7 @@ from ropewalk.base.entropy import Entropy
 from ropewalk.kube.machinery import errors, times
 from ropewalk.kube.machinery.admission import Admission, AdmissionChain
 from ropewalk.kube.machinery.api import Api
-from ropewalk.kube.machinery.apply.tracking import track_update
+from ropewalk.kube.machinery.apply.tracking import settle_times, track_update
 from ropewalk.kube.machinery.fields import FieldErrors
 from ropewalk.kube.machinery.objects import Object
 from ropewalk.kube.machinery.registry import codec, deletion, keys, metadata
@@ -247,6 +247,7 @@ class Writer:
             if not call.dry_run:
                 await self._remove(served, entry, new)
             return Written(new, value, int(entry.revision), removed=True)
+        settle_times(old, new)
         if new == old:
             return Written(old, entry.value, int(entry.revision))
         value = await self._encoded(served, new)

@@ -1,0 +1,67 @@
+"""Every built-in kind as it is served: the table's names, the definitions' shapes, the kinds' strategies, put together."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator, Mapping
+
+from ropewalk.kube.kinds.definitions import Definitions
+from ropewalk.kube.kinds.table import RESOURCES
+from ropewalk.kube.machinery import decoding
+from ropewalk.kube.machinery.registry.served import Served, head_of
+from ropewalk.kube.machinery.resources import GroupResource, ResourceInfo
+from ropewalk.kube.machinery.strategy import Strategy
+
+PACKAGES = {
+    "": "core",
+    "admissionregistration.k8s.io": "admissionregistration",
+    "apiextensions.k8s.io": "apiextensions",
+    "apiregistration.k8s.io": "apiregistration",
+    "apps": "apps",
+    "authentication.k8s.io": "authentication",
+    "authorization.k8s.io": "authorization",
+    "autoscaling": "autoscaling",
+    "batch": "batch",
+    "certificates.k8s.io": "certificates",
+    "coordination.k8s.io": "coordination",
+    "discovery.k8s.io": "discovery",
+    "events.k8s.io": "events",
+    "flowcontrol.apiserver.k8s.io": "flowcontrol",
+    "networking.k8s.io": "networking",
+    "node.k8s.io": "node",
+    "policy": "policy",
+    "rbac.authorization.k8s.io": "rbac",
+    "resource.k8s.io": "resource",
+    "scheduling.k8s.io": "scheduling",
+    "storage.k8s.io": "storage",
+}
+"""Group → the package under `kube.kinds` that has its strategies."""
+
+Strategies = Mapping[GroupResource, Strategy]
+
+
+def plain_strategies() -> dict[GroupResource, Strategy]:
+    """Of every kind that needs nothing from outside."""
+    found: dict[GroupResource, Strategy] = {}
+    for group, package in PACKAGES.items():
+        module = importlib.import_module(f"ropewalk.kube.kinds.{package}")
+        for plural, strategy in module.STRATEGIES.items():
+            found[GroupResource(group, plural)] = strategy
+    return found
+
+
+def catalogue(definitions: Definitions, strategies: Strategies) -> Iterator[Served]:
+    """What the server serves from the start, in discovery's order."""
+    for info in RESOURCES:
+        yield _served(info, definitions, strategies[info.group_resource])
+
+
+def _served(info: ResourceInfo, definitions: Definitions, strategy: Strategy) -> Served:
+    return Served(
+        info,
+        strategy,
+        definitions.schema(info.gvk),
+        decoding.reader(info.gvk, definitions),
+        info.group_resource,
+        head=head_of(info, custom=False),
+    )
