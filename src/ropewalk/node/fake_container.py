@@ -123,17 +123,14 @@ class Input:
         self._changed = asyncio.Event()
 
     def feed(self, data: bytes) -> None:
-        if not self._ended:
+        """Beyond a bound it is lost: nobody reads it."""
+        if not self._ended and len(self._held) < KEPT_BYTES:
             self._held += data
             self._changed.set()
 
     def end(self) -> None:
         self._ended = True
         self._changed.set()
-
-    @property
-    def full(self) -> bool:
-        return len(self._held) > KEPT_BYTES
 
     async def read(self) -> bytes:
         """b"" at its end."""

@@ -52,6 +52,8 @@ class Plan:
     steps: tuple[Step, ...]
     code: int
     understood: bool = True
+    exits: bool = False
+    """It ended by `exit`: a shell that reads it goes, too."""
 
 
 class _Unknown(Exception):
@@ -86,7 +88,7 @@ def plan(command: Iterable[str], environment: Mapping[str, str], hostname: str =
             _program(run, words)
     except _Unknown:
         return Plan((), 127, False)
-    return Plan(tuple(run.steps), run.code)
+    return Plan(tuple(run.steps), run.code, exits=run.exited)
 
 
 def _script(run: _Run, text: str) -> None:

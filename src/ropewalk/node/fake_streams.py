@@ -21,6 +21,8 @@ from ropewalk.node.fake_shell import SHELLS, CopyInput, Plan, Print, ShowSize, S
 from ropewalk.node.runtime import Console, LogPiece, NoSuchContainer, RunState, StartFailed
 
 KILLED = 137
+MAX_MISSED = 1024
+"""Pieces of output held for somebody attached."""
 METHODS = (b"GET ", b"HEAD ", b"POST ", b"PUT ", b"DELETE ", b"PATCH ", b"OPTIONS ")
 MAX_REQUEST = 1 << 20
 T = TypeVar("T")
@@ -56,38 +58,38 @@ class FakeStreams:
 
     async def attach(self, container_id: str, console: Console) -> int:
         fake = self._running(container_id)
-        written: asyncio.Queue[tuple[bytes, bool]] = asyncio.Queue(maxsize=1024)
+        written: asyncio.Queue[tuple[bytes, bool]] = asyncio.Queue()
 
         def listen(data: bytes, error: bool) -> None:
-            if not written.full():  # who reads too slowly misses output, as with a real terminal that is detached
+            if written.qsize() < MAX_MISSED:  # who reads too slowly misses output
                 written.put_nowait((data, error))
 
         async def show() -> None:
-            while True:
+            while not fake.exited.is_set() or not written.empty():
                 data, error = await written.get()
-                await console.write(data, error=error)
+                if data:
+                    await console.write(data, error=error)
 
         async def type_in() -> None:
             while data := await console.read():
                 if fake.spec.interactive:
                     fake.input.feed(data)
-                    if fake.input.full:
-                        raise StartFailed("nobody reads the container's input")
             fake.input.end()
+
+        async def watch() -> None:
+            await fake.exited.wait()
+            written.put_nowait((b"", False))  # wakes `show`, behind all that was written before
 
         fake.output.listeners.append(listen)
         loop = asyncio.get_running_loop()
-        tasks = [loop.create_task(show()), loop.create_task(type_in())]
+        others = [loop.create_task(type_in()), loop.create_task(watch())]
         try:
-            await _unless_ended(fake, tasks[0], None)
-            while not written.empty():
-                data, error = written.get_nowait()
-                await console.write(data, error=error)
+            await show()
         finally:
             fake.output.listeners.remove(listen)
-            for task in tasks:
+            for task in others:
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.gather(*others, return_exceptions=True)
         return fake.state.exit_code
 
     def _running(self, container_id: str) -> FakeContainer:
@@ -200,7 +202,7 @@ class _Process:
             text = line.decode(errors="replace").strip()
             made = plan(("sh", "-c", text), _environment(self._fake), self._fake.hostname)
             code = await self.run(made)
-            if text.startswith("exit") and made.understood:
+            if made.exits:
                 return code
 
     async def _write(self, text: str, *, error: bool = False) -> None:
