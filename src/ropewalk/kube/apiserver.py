@@ -1,7 +1,7 @@
 """One cluster's API server, put together: the only module under `kube` that knows all the others.
 
-`ApiServer.build` wires the registry, what admits and authorizes, and the front; `runnables` keep it going; `start` makes
-what every cluster has (`bootstrap`) and then says ready. Several replicas may serve one store.
+`ApiServer.build` wires the registry, what admits and authorizes, and the front; `runnables` keep it going; `start`
+makes what every cluster has (`bootstrap`) and then says ready. Several replicas may serve one store.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Every built-in kind as it is served: the table's names, the definitions' shapes, the kinds' strategies, put together."""
+"""Every built-in kind as it is served: the table's names, the definitions' shapes, the kinds' strategies."""
 
 from __future__ import annotations
 

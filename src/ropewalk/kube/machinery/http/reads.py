@@ -71,7 +71,7 @@ class Reads:
         options = list_options(exchange.query, watch=False)
         reading.validate(options)
         selection = selection_for(served, options)
-        found = await self._registry.reader.list(served, exchange.route.namespace, selection, options)
+        found = await self._registry.reader.page(served, exchange.route.namespace, selection, options)
         body = await self.form(served, exchange).many(
             found.entries, found.revision, found.continue_token, found.remaining
         )

@@ -200,7 +200,7 @@ class Writes:
         call.dry_run = options.dry_run
         chosen = list_options(exchange.query, watch=False)
         reading.validate(chosen)
-        found = await self._registry.reader.list(served, route.namespace, selection_for(served, chosen), chosen)
+        found = await self._registry.reader.page(served, route.namespace, selection_for(served, chosen), chosen)
         for entry in found.entries:
             namespace, _, name = entry.key.rpartition("/")
             try:

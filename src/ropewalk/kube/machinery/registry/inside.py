@@ -14,7 +14,7 @@ from ropewalk.kube.machinery.registry.registry import Registry
 from ropewalk.kube.machinery.registry.selection import Selection
 from ropewalk.kube.machinery.registry.served import Served, decoded
 from ropewalk.kube.machinery.registry.subresources import Subresources
-from ropewalk.kube.machinery.registry.writing import Proposal
+from ropewalk.kube.machinery.registry.writing import Proposal, Transform
 from ropewalk.kube.machinery.requests import LOOPBACK, Attributes, Call, User
 from ropewalk.kube.machinery.resources import GroupResource, ResourceInfo
 from ropewalk.kube.machinery.selectors import parse_label_selector
@@ -49,7 +49,7 @@ class InsideApi:
     ) -> list[Object]:
         served = self._served(resource)
         selection = Selection(served, parse_label_selector(label_selector) if label_selector else None)
-        found = await self._registry.reader.list(served, namespace or "", selection, ListOptions())
+        found = await self._registry.reader.page(served, namespace or "", selection, ListOptions())
         return await decoded(served, [(entry.value, int(entry.revision)) for entry in found.entries])
 
     async def create(
@@ -101,7 +101,7 @@ class InsideApi:
         return await self._write(served, namespace, name, change, call, subresource)
 
     async def _write(
-        self, served: Served, namespace: str, name: str, change: patching.Transform, call: Call, subresource: str
+        self, served: Served, namespace: str, name: str, change: Transform, call: Call, subresource: str
     ) -> Object:
         options: Object = {"kind": "UpdateOptions", "apiVersion": "meta.k8s.io/v1"}
         aspect: Aspect = MAIN if not subresource else self._subresources.aspect(served, subresource)

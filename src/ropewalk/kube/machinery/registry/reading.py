@@ -104,7 +104,7 @@ class Reader:
             self._check_reached(revision_of(resource_version), max(int(self._storage.revision), entry.revision))
         return entry
 
-    async def list(self, served: Served, namespace: str, selection: Selection, options: ListOptions) -> Listed:
+    async def page(self, served: Served, namespace: str, selection: Selection, options: ListOptions) -> Listed:
         """Every selected object, or one page of them. `namespace` "" is all."""
         prefix = keys.prefix(served.storage, namespace or None)
         asked = revision_of(options.resource_version)
@@ -195,7 +195,7 @@ class Reader:
         initial: list[Entry] | None = None
         start = asked
         if options.send_initial_events or (asked == 0 and options.send_initial_events is None):
-            whole = await self.list(
+            whole = await self.page(
                 served,
                 namespace,
                 selection,

@@ -19,7 +19,7 @@ Reader = Callable[[Sequence[Object]], Awaitable[list[Object]]]
 class BodyReader(Protocol):
     """Reads a request's body as an object of this resource: wrong types refused, unknown fields told."""
 
-    def __call__(self, body: Object) -> tuple[Object, list[str]]:
+    def __call__(self, body: Object, /) -> tuple[Object, list[str]]:
         """(the object, complaints of strict decoding); works in place. Raises BadRequest."""
         ...
 
