@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ropewalk.kube.machinery import selectors, times
-from ropewalk.kube.machinery.errors import StatusFault
+from ropewalk.kube.machinery.fields import ROOT, FieldErrors
 from ropewalk.kube.machinery.objects import Json, Object, at, metadata
 from ropewalk.kube.machinery.strategy import Column
 
@@ -48,10 +48,9 @@ def _of_containers(obj: Object, path: tuple[str, ...], name: str) -> str:
 
 def selector_text(selector: Json) -> str:
     """A LabelSelector: `<none>` where it selects nothing in particular."""
-    try:
-        return str(selectors.label_selector_of(selector)) or "<none>" if selector is not None else "<none>"
-    except (StatusFault, ValueError):
-        return "<error>"
+    found = FieldErrors()
+    selectors.validate_label_selector(selector, ROOT, found)
+    return "<error>" if found else str(selectors.label_selector_of(selector)) or "<none>"
 
 
 def labels_text(labels: dict[str, str] | None) -> str:

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from ropewalk.kube.kinds.core.pod_template_rules import template_warnings, validate_pod_template
 from ropewalk.kube.machinery import names, selectors
-from ropewalk.kube.machinery.errors import StatusFault
 from ropewalk.kube.machinery.fields import ROOT, FieldErrors, Path
 from ropewalk.kube.machinery.objects import Object, metadata, name_of
 
@@ -28,11 +27,12 @@ def validate_selector(spec: Object, kind: str, path: Path, errors: FieldErrors) 
 
 def parsed_selector(spec: Object, path: Path, errors: FieldErrors, complaint: str) -> selectors.LabelSelector | None:
     """None, with `complaint` made, where the selector cannot be read at all."""
-    try:
-        return selectors.label_selector_of(spec.get("selector"))
-    except (StatusFault, ValueError):
+    found = FieldErrors()
+    selectors.validate_label_selector(spec.get("selector"), path, found)
+    if found:
         errors.invalid(path / "selector", spec.get("selector"), complaint)
         return None
+    return selectors.label_selector_of(spec.get("selector"))
 
 
 def is_empty(spec: Object) -> bool:

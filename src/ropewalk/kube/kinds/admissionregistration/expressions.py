@@ -17,7 +17,7 @@ from ropewalk.kube.machinery.objects import Object
 MOST_CONDITIONS = 64
 IDENTIFIER = re.compile(r"[_a-zA-Z][_a-zA-Z0-9]*")
 RESERVED = frozenset(
-    [
+    {
         "true",
         "false",
         "null",
@@ -39,7 +39,7 @@ RESERVED = frozenset(
         "var",
         "void",
         "while",
-    ]
+    }
 )
 
 

@@ -15,6 +15,7 @@ from ropewalk.kube.kinds.checks import (
     same,
 )
 from ropewalk.kube.kinds.core import persistent_volume_claims as claims
+from ropewalk.kube.kinds.core.checks import unsupported
 from ropewalk.kube.kinds.core.pod_template_rules import default_pod_template, validate_pod_template
 from ropewalk.kube.kinds.workloads import (
     SPEC,
@@ -145,10 +146,12 @@ def _validate_policies(spec: Object, errors: FieldErrors) -> None:
         errors.invalid(SPEC / "podManagementPolicy", policy, "must be 'OrderedReady' or 'Parallel'")
     _validate_strategy(spec.get("updateStrategy") or {}, SPEC / "updateStrategy", errors)
     retention = spec.get("persistentVolumeClaimRetentionPolicy")
-    for name in ("whenDeleted", "whenScaled") if retention is not None else ():
+    if retention is None:
+        return
+    for name in ("whenDeleted", "whenScaled"):
         if retention.get(name) not in ("Retain", "Delete"):
             path = SPEC / "persistentVolumeClaimRetentionPolicy" / name
-            errors.not_supported(path, retention.get(name, ""), ("Retain", "Delete"))
+            unsupported(errors, path, retention.get(name, ""), ("Retain", "Delete"))
 
 
 def _validate_strategy(strategy: Object, path: Path, errors: FieldErrors) -> None:

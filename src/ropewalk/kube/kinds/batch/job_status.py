@@ -53,7 +53,7 @@ def validate_status(new: Object, old: Object, errors: FieldErrors) -> None:
     _validate_terminal(it, errors)
     _validate_finished(it, errors)
     _validate_indexes(it, errors)
-    if it.changed("ready", "active") and it.new.get("ready", 0) > it.new.get("active", 0):
+    if it.changed("ready", "active") and "ready" in it.new and it.new["ready"] > it.new.get("active", 0):
         errors.invalid(STATUS / "ready", it.new["ready"], "cannot set more ready pods than active")
     if it.has("SuccessCriteriaMet"):
         for other, spelled in (("Failed", "Failed=true"), ("FailureTarget", "FailureTarget=true")):

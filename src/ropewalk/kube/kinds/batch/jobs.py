@@ -14,7 +14,7 @@ from ropewalk.kube.kinds.checks import KeepsMetadata, condition_is, immutable, s
 from ropewalk.kube.kinds.workloads import SPEC, TEMPLATE, name_warnings, parsed_selector, validate_labels_match
 from ropewalk.kube.machinery import names, selectors, times
 from ropewalk.kube.machinery.fields import ROOT, FieldErrors
-from ropewalk.kube.machinery.objects import Object, at, copied, metadata, name_of, uid_of
+from ropewalk.kube.machinery.objects import Object, at, copied, labels_of, metadata, name_of, uid_of
 from ropewalk.kube.machinery.strategy import Column
 
 CONTROLLER_UID = "batch.kubernetes.io/controller-uid"
@@ -73,6 +73,7 @@ class Jobs(KeepsMetadata):
         super().prepare_create(obj)
         if not at(obj, "spec", "manualSelector"):
             _generate_selector(obj)
+        obj["metadata"]["labels"] = metadata(obj).get("labels") or dict(labels_of(obj["spec"]["template"]))
 
     def validate_create(self, obj: Object, errors: FieldErrors) -> None:
         self._validate(obj, errors, prefixed=True)

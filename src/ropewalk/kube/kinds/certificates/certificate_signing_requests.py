@@ -71,7 +71,7 @@ def _condition(csr: Object) -> str:
 
 def _duration(csr: Object) -> str:
     seconds = at(csr, "spec", "expirationSeconds")
-    return "<none>" if seconds is None else times.age(float(seconds), times.rfc3339(0.0))
+    return "<none>" if seconds is None else times.human_duration(float(seconds))
 
 
 class CertificateSigningRequests(Strategy):

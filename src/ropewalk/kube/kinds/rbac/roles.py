@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from ropewalk.kube.kinds.cells import CREATED_AT, NAME
 from ropewalk.kube.machinery import names, selectors
-from ropewalk.kube.machinery.errors import StatusFault
 from ropewalk.kube.machinery.fields import ROOT, FieldErrors, Path
 from ropewalk.kube.machinery.objects import Object
 from ropewalk.kube.machinery.strategy import Strategy
@@ -40,10 +39,10 @@ def _validate_aggregation(aggregation: Object, path: Path, errors: FieldErrors) 
     if not found:
         errors.required(path, "at least one clusterRoleSelector required if aggregationRule is non-nil")
     for index, selector in enumerate(found):
-        selectors.validate_label_selector(selector, path / index, errors)
-        try:
-            selectors.label_selector_of(selector)
-        except (StatusFault, ValueError):
+        wrong = FieldErrors()
+        selectors.validate_label_selector(selector, path / index, wrong)
+        errors.causes += wrong.causes
+        if wrong:
             errors.invalid(path / index, selector, "invalid label selector.")
 
 

@@ -35,6 +35,7 @@ LONGEST_HARDWARE_ADDRESS = 128
 def validate_status(new: Object, old: Object, errors: FieldErrors) -> None:
     status, before = new.get("status") or {}, old.get("status") or {}
     reserved, allocation = status.get("reservedFor") or [], status.get("allocation")
+    known_before = before.get("reservedFor") or []
 
     def consumer(one: Object, here: Path) -> None:
         for name in ("resource", "name", "uid"):
@@ -46,11 +47,10 @@ def validate_status(new: Object, old: Object, errors: FieldErrors) -> None:
     _validate_devices(status, errors)
     if reserved and allocation is None:
         errors.forbidden(path, "may not be specified when `allocated` is not set")
-    elif reserved and metadata(new).get("deletionTimestamp"):
-        if any(one not in (before.get("reservedFor") or ()) for one in reserved):
-            errors.forbidden(
-                path, "new entries may not be added while `deallocationRequested` or `deletionTimestamp` are set"
-            )
+    elif metadata(new).get("deletionTimestamp") and any(one not in known_before for one in reserved):
+        errors.forbidden(
+            path, "new entries may not be added while `deallocationRequested` or `deletionTimestamp` are set"
+        )
     if allocation is not None and before.get("allocation") is not None:
         immutable(allocation, before["allocation"], STATUS / "allocation", errors)
     elif allocation is not None:

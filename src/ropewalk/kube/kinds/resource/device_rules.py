@@ -112,13 +112,11 @@ def validate_request_reference(name: str, known: RequestNames, path: Path, error
         errors.invalid(path, name, complaint)
 
 
-def validate_request_references(
-    references: Sequence[str], known: RequestNames, path: Path, errors: FieldErrors
-) -> None:
+def validate_request_references(listed: Sequence[str], known: RequestNames, path: Path, errors: FieldErrors) -> None:
     def judge(name: str, here: Path) -> None:
         validate_request_reference(name, known, here, errors)
 
-    validate_each(references, MOST, judge, path, errors, key=str)
+    validate_each(listed, MOST, judge, path, errors, key=str)
 
 
 def validate_selectors(selectors: Sequence[Object], path: Path, errors: FieldErrors, compiler: Compiler) -> None:
