@@ -1,4 +1,4 @@
-"""What resources there are, as clients ask for it: the plain documents, one a group and version, and the aggregated one.
+"""What resources there are, as clients ask for it: plain documents, one a group and version, and the aggregated one.
 
 Pure functions of a list of `ResourceInfo`; made anew whenever what is served changes.
 https://kubernetes.io/docs/concepts/overview/kubernetes-api/#discovery-api
@@ -71,8 +71,8 @@ def catalogue(
     stored_as: Mapping[GroupResource, GroupVersionKind] | None = None,
     stale: frozenset[tuple[str, str]] = frozenset(),
 ) -> Catalogue:
-    """Order what is served. `priorities` has (group, version) pairs; `CUSTOM` for those it leaves out. `stale` are those
-    whose answers may be out of date.
+    """Order what is served. `priorities` has (group, version) pairs; `CUSTOM` goes for those it leaves out. `stale` are
+    those whose answers may be out of date.
     """
     members: dict[str, dict[str, list[ResourceInfo]]] = {}
     for info in infos:
