@@ -5,8 +5,6 @@ Every object written passes several of these: the good case is one match of a co
 counts for lengths, as in Go. https://kubernetes.io/docs/concepts/overview/working-with-objects/names/
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 

@@ -15,9 +15,7 @@ from typing import TypeAlias
 Given: TypeAlias = str | int | float | Decimal
 """As it comes out of JSON, or already a number."""
 
-_WRONG_FORMAT = (
-    "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"  # fmt: skip
-)
+MESSAGE = "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
 _WRONG_NUMBER = "unable to parse numeric part of quantity"
 _WRONG_SUFFIX = "unable to parse quantity's suffix"
 
@@ -52,14 +50,12 @@ class _Quantity:
 def _parsed(text: str) -> _Quantity:
     text = text.strip()
     if not text:
-        raise ValueError(_WRONG_FORMAT)
+        raise ValueError(MESSAGE)
     found = _PARTS.fullmatch(text)
     if found is None:
-        raise ValueError(_WRONG_FORMAT)
+        raise ValueError(MESSAGE)
     sign, whole, fraction, suffix = found.groups()
     fraction = fraction or ""
-    if not whole and not fraction:
-        raise ValueError(_WRONG_NUMBER)
     if len(whole) + len(fraction) > _LONGEST:
         raise ValueError(_WRONG_NUMBER)
     exponent, format = _of_suffix(suffix)

@@ -1,62 +1,81 @@
-"""Label and field selectors: parsed from text or from objects, and asked on every watch event.
+"""Label and field selectors: read from a query's text or from an object, and asked on every watch event.
 
+The grammar, the canonical text and the complaints are apimachinery's (`labels` and `fields`).
 https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/#label-selectors
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 from ropewalk.kube.machinery import errors, names
-from ropewalk.kube.machinery.fields import FieldErrors, Path
+from ropewalk.kube.machinery.fields import FieldErrors, Path, spelled
 from ropewalk.kube.machinery.objects import Object
 
-IN, NOT_IN, EXISTS, ABSENT = "in", "notin", "exists", "!"
-GREATER, LESS = "gt", "lt"
-_OPERATORS = {"In": IN, "NotIn": NOT_IN, "Exists": EXISTS, "DoesNotExist": ABSENT}
+IN, NOT_IN, EXISTS, ABSENT, GREATER, LESS = "in", "notin", "exists", "!", "gt", "lt"
+_EQUAL, _DOUBLE_EQUAL, _NOT_EQUAL = "=", "==", "!="
+_ANY_OF = frozenset((_EQUAL, _DOUBLE_EQUAL, IN))
+_NONE_OF = frozenset((_NOT_EQUAL, NOT_IN))
+_SPELLINGS = {
+    "in": IN,
+    "notin": NOT_IN,
+    "=": _EQUAL,
+    "==": _DOUBLE_EQUAL,
+    "!=": _NOT_EQUAL,
+    ">": GREATER,
+    "<": LESS,
+}
+_SYMBOLS = {GREATER: ">", LESS: "<"}
+_OF_OBJECT = {"In": IN, "NotIn": NOT_IN, "Exists": EXISTS, "DoesNotExist": ABSENT}
 LONGEST = 64 * 1024
+"""Of a selector's text: a URL holds no more."""
+
+
+def _integer(text: str) -> int | None:
+    """As Go's ParseInt(…, 10, 64)."""
+    if not re.fullmatch("[+-]?[0-9]{1,30}", text):
+        return None
+    number = int(text)
+    return number if -(1 << 63) <= number < 1 << 63 else None
 
 
 @dataclass(frozen=True, slots=True)
 class Requirement:
     key: str
     operator: str
-    """One of the words above, or "=" or "!=" as it was written."""
+    """`=`, `==`, `!=`, `in`, `notin`, `exists`, `!`, `gt` or `lt`."""
     values: tuple[str, ...] = ()
+    """Sorted, none twice."""
 
     def matches(self, labels: Mapping[str, str]) -> bool:
         value = labels.get(self.key)
-        match self.operator:
-            case "=" | "==" | "in":
-                return value is not None and value in self.values
-            case "!=" | "notin":
-                return value is None or value not in self.values
-            case "exists":
-                return value is not None
-            case "!":
-                return value is None
+        operator = self.operator
+        if operator in _ANY_OF:
+            return value is not None and value in self.values
+        if operator in _NONE_OF:
+            return value is None or value not in self.values
+        if operator == EXISTS:
+            return value is not None
+        if operator == ABSENT:
+            return value is None
         if value is None:
             return False
-        try:
-            there, bound = int(value), int(self.values[0])
-        except ValueError:
+        there, bound = _integer(value), _integer(self.values[0])
+        if there is None or bound is None:
             return False
-        return there > bound if self.operator == GREATER else there < bound
+        return there > bound if operator == GREATER else there < bound
 
     def __str__(self) -> str:
-        match self.operator:
-            case "=" | "==" | "!=":
-                return f"{self.key}{self.operator}{self.values[0]}"
-            case "exists":
-                return self.key
-            case "!":
-                return f"!{self.key}"
-            case "gt" | "lt":
-                return f"{self.key}{'>' if self.operator == GREATER else '<'}{self.values[0]}"
-        return f"{self.key} {self.operator} ({','.join(sorted(self.values))})"
+        if self.operator == EXISTS:
+            return self.key
+        if self.operator == ABSENT:
+            return f"!{self.key}"
+        if self.operator in (IN, NOT_IN):
+            return f"{self.key} {self.operator} ({','.join(self.values)})"
+        return f"{self.key}{_SYMBOLS.get(self.operator, self.operator)}{self.values[0]}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,34 +83,63 @@ class LabelSelector:
     """Every requirement must hold; none at all matches everything."""
 
     requirements: tuple[Requirement, ...] = ()
+    """In order of their keys."""
     matches_nothing: bool = False
+    _equal: tuple[tuple[str, str], ...] = field(init=False, repr=False, compare=False)
+    _rest: tuple[Requirement, ...] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        plain = [found for found in self.requirements if found.operator in _ANY_OF and len(found.values) == 1]
+        rest = tuple(found for found in self.requirements if found not in plain)
+        object.__setattr__(self, "_equal", tuple((found.key, found.values[0]) for found in plain))
+        object.__setattr__(self, "_rest", rest)
 
     def matches(self, labels: Mapping[str, str]) -> bool:
-        if self.matches_nothing:
-            return False
-        return all(requirement.matches(labels) for requirement in self.requirements)
+        for key, value in self._equal:
+            if labels.get(key) != value:
+                return False
+        for requirement in self._rest:
+            if not requirement.matches(labels):
+                return False
+        return not self.matches_nothing
 
     def __str__(self) -> str:
-        return ",".join(str(requirement) for requirement in self.requirements)
+        return ",".join(map(str, self.requirements))
 
 
 EVERYTHING = LabelSelector()
 NOTHING = LabelSelector(matches_nothing=True)
 
-_TOKEN = re.compile(r"\s*(==|!=|=|!|>|<|\(|\)|,|[^\s=!<>(),]+)")
+
+def _in_order(requirements: Sequence[Requirement]) -> tuple[Requirement, ...]:
+    return tuple(sorted(requirements, key=lambda found: found.key))
+
+
+class _Unreadable(Exception):
+    pass
 
 
 @lru_cache(maxsize=1024)
 def parse_label_selector(text: str) -> LabelSelector:
     """Raises BadRequest."""
     if len(text) > LONGEST:
-        raise errors.bad_request("unable to parse requirement: the label selector is too long")
-    return _Parser(text).parsed()
+        raise errors.bad_request(f"the label selector is longer than {LONGEST} characters")
+    try:
+        return LabelSelector(_Reader(text).requirements())
+    except _Unreadable as why:
+        raise errors.bad_request(str(why)) from None
 
 
-class _Parser:
+_TOKEN = re.compile(r"[ \t\r\n]*(==|!=|[=!()<>,]|[^ \t\r\n=!()<>,]+)")
+_SYMBOL = re.compile(r"==|!=|[=!()<>,]")
+_OPERATORS = "in, notin, =, ==, !=, gt, lt"
+
+
+class _Reader:
+    """`key`, `!key`, `key=value`, `key in (a,b)`, … with commas between."""
+
     def __init__(self, text: str) -> None:
-        self._tokens = _tokens(text)
+        self._tokens = _TOKEN.findall(text)
         self._at = 0
 
     def _peek(self) -> str:
@@ -102,118 +150,154 @@ class _Parser:
         self._at += 1
         return token
 
-    def parsed(self) -> LabelSelector:
+    def requirements(self) -> tuple[Requirement, ...]:
         found: list[Requirement] = []
-        while self._peek():
-            found.append(self._requirement())
-            token = self._next()
-            if token == ",":
-                if not self._peek():
-                    raise _refused("found '', expected: identifier after ','")
-            elif token:
-                raise _refused(f"found '{token}', expected: ',' or 'end of string'")
-        return LabelSelector(tuple(sorted(found, key=lambda requirement: requirement.key)))
+        token = self._peek()
+        if token and not _begins(token):
+            raise _Unreadable(f"found '{token}', expected: !, identifier, or 'end of string'")
+        while token:
+            try:
+                found.append(self._requirement())
+            except _Unreadable as why:
+                raise _Unreadable(f"unable to parse requirement: {why}") from None
+            after = self._next()
+            if not after:
+                break
+            if after != ",":
+                raise _Unreadable(f"found '{after}', expected: ',' or 'end of string'")
+            token = self._peek()
+            if not _begins(token):
+                raise _Unreadable(f"found '{token}', expected: identifier after ','")
+        return _in_order(found)
 
     def _requirement(self) -> Requirement:
         token = self._next()
-        if token == "!":
-            return Requirement(_key(self._next()), ABSENT)
-        key = _key(token)
-        operator = self._peek()
-        if operator in ("", ","):
-            return Requirement(key, EXISTS)
-        self._at += 1
-        if operator in (IN, NOT_IN):
-            return Requirement(key, operator, tuple(_value(key, value) for value in self._values()))
-        if operator in ("=", "==", "!="):
-            value = "" if self._peek() in ("", ",") else self._next()
-            return Requirement(key, operator, (_value(key, value),))
-        if operator in ("<", ">"):
-            value = self._next()
-            if not re.fullmatch(r"[+-]?\d+", value, re.ASCII):
-                raise _refused(
-                    f"values[0]: Invalid value: \"{value}\": for 'Gt', 'Lt' operators, the value must be an integer"
-                )
-            return Requirement(key, GREATER if operator == ">" else LESS, (value,))
-        raise _refused(f"found '{operator}', expected: in, notin, =, ==, !=, gt, lt")
+        absent = token == "!"
+        if absent:
+            token = self._next()
+        if not _is_identifier(token):
+            raise _Unreadable(f"found '{token}', expected: identifier")
+        problems = names.qualified_name(token)
+        if problems:
+            raise _Unreadable(f"<nil>: Invalid value: {spelled(token)}: {'; '.join(problems)}")
+        if absent:
+            return Requirement(token, ABSENT)
+        if self._peek() in ("", ","):
+            return Requirement(token, EXISTS)
+        return self._comparison(token)
+
+    def _comparison(self, key: str) -> Requirement:
+        written = self._next()
+        operator = _SPELLINGS.get(written)
+        if operator is None:
+            raise _Unreadable(f"found '{written}', expected: {_OPERATORS}")
+        values = self._values() if operator in (IN, NOT_IN) else [self._value()]
+        return _checked(Requirement(key, operator, tuple(sorted(set(values)))))
+
+    def _value(self) -> str:
+        if self._peek() in ("", ","):
+            return ""
+        token = self._next()
+        if not _is_identifier(token):
+            raise _Unreadable(f"found '{token}', expected: identifier")
+        return token
 
     def _values(self) -> list[str]:
+        """Between parentheses; what stands on neither side of a comma is an empty value."""
         token = self._next()
         if token != "(":
-            raise _refused(f"found '{token}', expected: '('")
+            raise _Unreadable(f"found '{token}' expected: '('")
+        token = self._peek()
+        if token == ")":
+            self._next()
+            return [""]
+        if token != "," and not _is_identifier(token):
+            raise _Unreadable(f"found '{token}', expected: ',', ')' or identifier")
         values: list[str] = []
-        expects_value = True
         while True:
             token = self._next()
-            if token == ")":
-                if expects_value:
-                    values.append("")
-                return values
-            if token == ",":
-                if expects_value:
-                    values.append("")
-                expects_value = True
-            elif token and expects_value and token not in ("(", "=", "==", "!=", "!", "<", ">"):
+            after = self._peek()
+            if _is_identifier(token):
                 values.append(token)
-                expects_value = False
+                if after not in (",", ")"):
+                    raise _Unreadable(f"found '{after}', expected: ',' or ')'")
+            elif token == ",":
+                if not values or after in (",", ")"):
+                    values.append("")
             else:
-                raise _refused(f"found '{token}', expected: ',', ')' or identifier")
+                raise _Unreadable(f"found '{token}', expected: ',', or identifier")
+            if after == ")":
+                self._next()
+                return values
 
 
-def _tokens(text: str) -> list[str]:
-    found: list[str] = []
-    at, end = 0, len(text.rstrip())
-    while at < end:
-        token = _TOKEN.match(text, at)
-        assert token is not None  # the last alternative takes whatever the others leave
-        found.append(token[1])
-        at = token.end()
-    return found
+def _is_identifier(token: str) -> bool:
+    return bool(token) and not _SYMBOL.fullmatch(token)
 
 
-def _refused(why: str) -> errors.StatusFault:
-    return errors.bad_request(f"unable to parse requirement: {why}")
+def _begins(token: str) -> bool:
+    return token == "!" or _is_identifier(token)
 
 
-def _key(key: str) -> str:
-    problems = names.qualified_name(key)
-    if problems:
-        raise _refused(f'<nil>: Invalid value: "{key}": {"; ".join(problems)}')
-    return key
+def _checked(requirement: Requirement) -> Requirement:
+    complaints = []
+    if requirement.operator in _SYMBOLS and _integer(requirement.values[0]) is None:
+        told = spelled(requirement.values[0])
+        complaints.append(f"values[0]: Invalid value: {told}: for 'Gt', 'Lt' operators, the value must be an integer")
+    for index, value in enumerate(requirement.values):
+        problems = names.label_value(value)
+        if problems:
+            where = f"values[{index}][{requirement.key}]"
+            complaints.append(f"{where}: Invalid value: {spelled(value)}: {'; '.join(problems)}")
+    if complaints:
+        raise _Unreadable(complaints[0] if len(complaints) == 1 else f"[{', '.join(complaints)}]")
+    return requirement
 
 
-def _value(key: str, value: str) -> str:
-    problems = names.label_value(value)
-    if problems:
-        raise _refused(f'values[0][{key}]: Invalid value: "{value}": {"; ".join(problems)}')
-    return value
+# --- LabelSelector objects
 
 
 def label_selector_of(selector: Object | None) -> LabelSelector:
-    """From a LabelSelector object: {} is everything, none at all is nothing. The object is valid."""
+    """From a LabelSelector object: {} is everything, None nothing. ValueError where it is not valid."""
     if selector is None:
         return NOTHING
-    found = [Requirement(key, IN, (value,)) for key, value in (selector.get("matchLabels") or {}).items()]
+    found = [_valid(Requirement(key, _EQUAL, (value,))) for key, value in (selector.get("matchLabels") or {}).items()]
     for expression in selector.get("matchExpressions") or ():
-        found.append(
-            Requirement(expression["key"], _OPERATORS[expression["operator"]], tuple(expression.get("values") or ()))
-        )
-    plain = [
-        Requirement(item.key, "=", item.values) if item.operator == IN and len(item.values) == 1 else item
-        for item in found
-    ]
-    return LabelSelector(tuple(sorted(plain, key=lambda requirement: requirement.key)))
+        word = expression.get("operator", "")
+        if word not in _OF_OBJECT:
+            raise ValueError(f"{spelled(word)} is not a valid label selector operator")
+        values = tuple(sorted(set(expression.get("values") or ())))
+        found.append(_valid(Requirement(expression.get("key", ""), _OF_OBJECT[word], values)))
+    return LabelSelector(_in_order(found)) if found else EVERYTHING
+
+
+def _valid(requirement: Requirement) -> Requirement:
+    problems = names.qualified_name(requirement.key)
+    if problems:
+        raise ValueError(f"key: Invalid value: {spelled(requirement.key)}: {'; '.join(problems)}")
+    if requirement.operator in (IN, NOT_IN) and not requirement.values:
+        raise ValueError("values: Invalid value: []: for 'in', 'notin' operators, values set can't be empty")
+    if requirement.operator in (EXISTS, ABSENT) and requirement.values:
+        told = spelled(list(requirement.values))
+        raise ValueError(f"values: Invalid value: {told}: values set must be empty for exists and does not exist")
+    try:
+        return _checked(requirement)
+    except _Unreadable as why:
+        raise ValueError(str(why)) from None
+
+
+def of_labels(labels: Mapping[str, str]) -> LabelSelector:
+    """From the plain map that services and replication controllers have. Nothing in it is checked."""
+    return LabelSelector(_in_order([Requirement(key, _EQUAL, (value,)) for key, value in labels.items()]))
 
 
 def validate_label_selector(selector: Object | None, path: Path, found: FieldErrors) -> None:
     """The rules of a LabelSelector object."""
     if selector is None:
         return
-    for key, value in (selector.get("matchLabels") or {}).items():
-        found.messages(path / "matchLabels", key, names.qualified_name(key))
-        found.messages(path / "matchLabels", value, names.label_value(value))
-    for place, expression in enumerate(selector.get("matchExpressions") or ()):
-        _validate_expression(expression, path / "matchExpressions" / place, found)
+    names.labels(selector.get("matchLabels") or {}, path / "matchLabels", found)
+    for index, expression in enumerate(selector.get("matchExpressions") or ()):
+        _validate_expression(expression, path / "matchExpressions" / index, found)
 
 
 def _validate_expression(expression: Object, path: Path, found: FieldErrors) -> None:
@@ -228,8 +312,8 @@ def _validate_expression(expression: Object, path: Path, found: FieldErrors) -> 
         found.invalid(path / "operator", operator, "not a valid selector operator")
     key = expression.get("key", "")
     found.messages(path / "key", key, names.qualified_name(key))
-    for place, value in enumerate(values):
-        found.messages(path / "values" / place, value, names.label_value(value))
+    for index, value in enumerate(values):
+        found.messages(path / "values" / index, value, names.label_value(value))
 
 
 # --- fields
@@ -243,15 +327,18 @@ class FieldSelector:
     """(field, "=" or "!=", value)."""
 
     def matches(self, fields: Mapping[str, str]) -> bool:
-        return all(
-            (fields.get(field, "") == value) is (operator != "!=") for field, operator, value in self.requirements
-        )
+        for name, operator, value in self.requirements:
+            if (fields.get(name, "") == value) is (operator == _NOT_EQUAL):
+                return False
+        return True
 
     def __str__(self) -> str:
-        return ",".join(f"{field}{operator}{_escaped(value)}" for field, operator, value in self.requirements)
+        return ",".join(f"{name}{operator}{_escaped(value)}" for name, operator, value in self.requirements)
 
 
-_ESCAPES = re.compile(r"\\(.?)")
+_FIELD_OPERATOR = re.compile("!=|==|=")
+_TERM = re.compile(r"(?:\\.|[^\\,])*\\?", re.DOTALL)
+_ESCAPE_OR_STOP = re.compile(r"\\(.?)|[,=]", re.DOTALL)
 
 
 def _escaped(value: str) -> str:
@@ -262,27 +349,38 @@ def _escaped(value: str) -> str:
 def parse_field_selector(text: str) -> FieldSelector:
     """Raises BadRequest."""
     if len(text) > LONGEST:
-        raise errors.bad_request("the field selector is too long")
+        raise errors.bad_request(f"the field selector is longer than {LONGEST} characters")
     found: list[tuple[str, str, str]] = []
-    for term in _split(text):
+    for term in sorted(_terms(text)):
         if not term:
             continue
-        match = re.search(r"(?<!\\)(!=|==|=)", term)
+        match = _FIELD_OPERATOR.search(term)
         if match is None:
             raise errors.bad_request(f"invalid selector: '{text}'; can't understand '{term}'")
-        operator = "!=" if match[1] == "!=" else "="
-        found.append((term[: match.start()], operator, _unescaped(term[match.end() :], text)))
+        operator = _NOT_EQUAL if match[0] == _NOT_EQUAL else _EQUAL
+        name, value = term[: match.start()], _unescaped(term[match.end() :])
+        if name or value:
+            found.append((name, operator, value))
     return FieldSelector(tuple(found))
 
 
-def _split(text: str) -> list[str]:
-    return re.split(r"(?<!\\),", text)
+def _terms(text: str) -> list[str]:
+    """Between commas that no backslash escapes."""
+    terms, at = [], 0
+    while at <= len(text):
+        match = _TERM.match(text, at)
+        assert match is not None  # it matches the empty text, too
+        terms.append(match[0])
+        at = match.end() + 1
+    return terms
 
 
-def _unescaped(value: str, whole: str) -> str:
-    for match in _ESCAPES.finditer(value):
+def _unescaped(value: str) -> str:
+    def literal(match: re.Match[str]) -> str:
+        if match[1] is None:
+            raise errors.bad_request(f"invalid field selector: unescaped character in value: {ord(match[0])}")
         if match[1] not in ("\\", ",", "="):
-            raise errors.bad_request(f"invalid field selector: '{whole}': invalid escape sequence: \\{match[1]}")
-    if re.search(r"(?<!\\)=", value):
-        raise errors.bad_request(f"invalid field selector: '{whole}': unescaped '=' in a value")
-    return _ESCAPES.sub(r"\1", value)
+            raise errors.bad_request(f"invalid field selector: invalid escape sequence: {match[0]}")
+        return match[1]
+
+    return _ESCAPE_OR_STOP.sub(literal, value)

@@ -6,10 +6,10 @@ https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/object-me
 from __future__ import annotations
 
 import re
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FORM = re.compile(r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:[.,](\d{1,18}))?(?:Z|([+-])(\d\d):(\d\d))", re.ASCII)
 UNKNOWN = "<unknown>"
 
@@ -37,7 +37,7 @@ def parse(text: str) -> float:
     year, month, day, hour, minute, second = (int(part) for part in found.groups()[:6])
     fraction, sign, ahead_hours, ahead_minutes = found.groups()[6:]
     try:
-        moment = datetime(year, month, day, hour, minute, second, tzinfo=timezone.utc)
+        moment = datetime(year, month, day, hour, minute, second, tzinfo=UTC)
     except ValueError as wrong:
         raise ValueError(f'parsing time "{text}": {str(wrong).split(" must")[0]} out of range') from None
     ahead = 0
@@ -53,12 +53,12 @@ def age(now: float, text: str) -> str:
     if not text:
         return UNKNOWN
     try:
-        return human(now - parse(text))
+        return human_duration(now - parse(text))
     except ValueError:
         return UNKNOWN
 
 
-def human(seconds: float) -> str:
+def human_duration(seconds: float) -> str:
     """`HumanDuration` of apimachinery."""
     whole = int(seconds)
     if whole < -1:
