@@ -16,6 +16,7 @@ _COMMANDS = {
     "env": "ropewalk.cli.env:env",
     "doctor": "ropewalk.cli.doctor:doctor",
     "coverage": "ropewalk.cli.coverage:coverage",
+    "kube": "ropewalk.cli.kube:kube",
     "completion": "ropewalk.cli.completion:completion",
 }
 

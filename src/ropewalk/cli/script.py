@@ -6,10 +6,20 @@ import sys
 
 
 def run() -> None:
-    if sys.argv[1:2] == ["up"] and "--simulated" in sys.argv:
+    early_process = _early(sys.argv[1:])
+    if early_process:
         from ropewalk.daemon import early
 
-        early.begin()
+        early.begin(early_process)
     from ropewalk.cli.main import main
 
     main()
+
+
+def _early(arguments: list[str]) -> str:
+    """The process that this command line will want, "" where it is not sure of one."""
+    if arguments[:1] == ["up"] and "--simulated" in arguments:
+        return "aws"
+    if arguments[:2] == ["kube", "--standalone"] and "--help" not in arguments:
+        return "kube"
+    return ""

@@ -1,4 +1,4 @@
-"""The aws process, begun before the command that wants it has read its options: imports take longer than reading.
+"""A process, begun before the command that wants it has read its options: imports take longer than reading.
 
 `begin` needs next to nothing imported, so that it can be a command's first act. The process imports what it is made of
 and then waits on its standard input for the home to serve. None comes where the command refuses, or attaches to what
@@ -20,19 +20,19 @@ if TYPE_CHECKING:
 
 TOLD_LATER = "-"
 """In place of the home on the command line."""
-COMMAND = (sys.executable, "-m", "ropewalk.daemon.entry", "aws", TOLD_LATER)
 
-_begun: tuple[int, int] | None = None
-"""Pid, and our end of its standard input."""
+_begun: tuple[int, int, tuple[str, ...]] | None = None
+"""Pid, our end of its standard input, and its command."""
 
 
-def begin() -> None:
-    """Start it, in a session of its own, printing nowhere until it knows its log."""
+def begin(name: str) -> None:
+    """Start the process of that name (see `entry`) in a session of its own, printing nowhere until it knows its log."""
     global _begun  # noqa: PLW0603 - a command has one early process, begun before there is anything to keep it in
+    command = (sys.executable, "-m", "ropewalk.daemon.entry", name, TOLD_LATER)
     read, write = os.pipe()
     pid = os.posix_spawn(
-        COMMAND[0],
-        COMMAND,
+        command[0],
+        command,
         passed_on(os.environ),
         file_actions=[
             (os.POSIX_SPAWN_DUP2, read, 0),
@@ -42,7 +42,7 @@ def begin() -> None:
         setsid=True,
     )
     os.close(read)
-    _begun = pid, write
+    _begun = pid, write, command
 
 
 def hand_over(process: DetachedProcess, home: Path) -> bool:
@@ -50,7 +50,7 @@ def hand_over(process: DetachedProcess, home: Path) -> bool:
     global _begun
     if _begun is None:
         return False
-    (pid, write), _begun = _begun, None
+    (pid, write, command), _begun = _begun, None
     process.make_folders()
     try:
         os.write(write, f"{home}\n".encode())
@@ -58,7 +58,7 @@ def hand_over(process: DetachedProcess, home: Path) -> bool:
         return False
     finally:
         os.close(write)
-    process.remember(pid, COMMAND)
+    process.remember(pid, command)
     return True
 
 

@@ -23,6 +23,7 @@ PROCESSES = {
     "aws": "ropewalk.daemon.aws_process",
     "host-agent": "ropewalk.daemon.host_process",
     "machine-agent": "ropewalk.daemon.agent_process",
+    "kube": "ropewalk.daemon.kube_process",
 }
 
 

@@ -91,6 +91,10 @@ class ApiServer:
         await bootstrap(self.api)
         self._ready.clear()
 
+    def close(self) -> None:
+        """End every watch: clients come back to whoever answers then."""
+        self.registry.close()
+
 
 def _host_rules(config: ClusterConfig) -> Callable[[], HostRules]:
     rules = HostRules(names=frozenset(config.names))

@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
+import msgspec
+
 from ropewalk.kube.machinery.objects import Json, Object
 from ropewalk.kube.machinery.requests import LOOPBACK, User
 from ropewalk.kube.machinery.resources import GroupResource, ResourceInfo
@@ -29,6 +31,26 @@ class ObjectChange:
         found = self.new if self.new is not None else self.old
         assert found is not None
         return found
+
+
+class OwnerReference(msgspec.Struct, frozen=True, rename="camel"):
+    api_version: str = ""
+    kind: str = ""
+    name: str = ""
+    uid: str = ""
+    block_owner_deletion: bool = False
+    controller: bool = False
+
+
+class Metadata(msgspec.Struct, frozen=True, rename="camel"):
+    """What those who look after objects of every kind ask of one."""
+
+    name: str = ""
+    namespace: str = ""
+    uid: str = ""
+    owner_references: tuple[OwnerReference, ...] = ()
+    finalizers: tuple[str, ...] = ()
+    deletion_timestamp: str = ""
 
 
 class ObjectCache(Protocol):
@@ -51,6 +73,10 @@ class ObjectCache(Protocol):
         """Called for every change from now on, and at once for all there is (as created). May not block."""
         ...
 
+    def on_metadata(self, callback: Callable[[str, str, Metadata | None], None]) -> None:
+        """The same with metadata alone, without decoding objects: (namespace, name, None where it is gone)."""
+        ...
+
     def index(self, name: str, keys: Callable[[Object], Iterable[str]]) -> None:
         """Keep an index under `name`; `keys` says under which keys an object is found."""
         ...
@@ -67,6 +93,10 @@ class Api(Protocol):
 
     def infos(self) -> list[ResourceInfo]:
         """All resources served now, in every version."""
+        ...
+
+    def on_served_change(self, callback: Callable[[], None]) -> None:
+        """Called whenever resources begin or cease to be served."""
         ...
 
     def cache(self, resource: GroupResource) -> ObjectCache:

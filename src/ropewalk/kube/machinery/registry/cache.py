@@ -7,10 +7,12 @@ So a cache of a hundred thousand objects that a controller only counts costs wha
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+
+import msgspec
 
 from ropewalk.base.log import logger
-from ropewalk.kube.machinery.api import ObjectChange
+from ropewalk.kube.machinery.api import Metadata, ObjectChange
 from ropewalk.kube.machinery.objects import Object
 from ropewalk.kube.machinery.registry import codec, keys
 from ropewalk.kube.machinery.registry.feed import Feed, FeedEvent
@@ -20,8 +22,15 @@ from ropewalk.store.sorted_keys import SortedKeys
 
 log = logger(__name__)
 
-DECODED = 20_000
+DECODED = 5_000
 """Objects kept decoded."""
+
+
+class _Stored(msgspec.Struct):
+    metadata: Metadata
+
+
+_METADATA = msgspec.json.Decoder(_Stored)
 
 
 class _Index:
@@ -55,6 +64,7 @@ class Cache:
         self._values: dict[str, tuple[bytes, int]] = {}
         self._keys = SortedKeys()
         self._decoded: dict[str, Object] = {}
+        self._metadata_callbacks: list[Callable[[str, str, Metadata | None], None]] = []
         self._callbacks: list[Callable[[ObjectChange], None]] = []
         self._indexes: dict[str, _Index] = {}
         self._synced = asyncio.Event()
@@ -98,10 +108,12 @@ class Cache:
 
     def _set(self, key: str, value: bytes | None, revision: int) -> None:
         told = bool(self._callbacks or self._indexes)
+        gone = value is None and key not in self._values
         old = self._object(key) if told and key in self._values else None
+        if gone:
+            return
         if value is None:
-            if self._values.pop(key, None) is None:
-                return
+            del self._values[key]
             self._keys.remove(key)
             self._decoded.pop(key, None)
         else:
@@ -109,6 +121,8 @@ class Cache:
                 self._keys.add(key)
             self._values[key] = (value, revision)
             self._decoded.pop(key, None)
+        if self._metadata_callbacks:
+            self._tell_metadata(key, value, self._metadata_callbacks)
         if not told:
             return
         new = None if value is None else self._object(key)
@@ -159,6 +173,22 @@ class Cache:
         self._callbacks.append(callback)
         for key in list(self._keys.under(self._prefix)):
             self._call(callback, ObjectChange(None, self._object(key)))
+
+    def on_metadata(self, callback: Callable[[str, str, Metadata | None], None]) -> None:
+        self._metadata_callbacks.append(callback)
+        for key in list(self._keys.under(self._prefix)):
+            self._tell_metadata(key, self._values[key][0], [callback])
+
+    def _tell_metadata(
+        self, key: str, value: bytes | None, callbacks: Sequence[Callable[[str, str, Metadata | None], None]]
+    ) -> None:
+        namespace, _, name = key[len(self._prefix) :].rpartition("/")
+        metadata = None if value is None else _METADATA.decode(value).metadata
+        for callback in callbacks:
+            try:
+                callback(namespace, name, metadata)
+            except Exception:
+                log.bug("handler of changes failed", cache=self.name)
 
     def index(self, name: str, keys: Callable[[Object], Iterable[str]]) -> None:
         if name in self._indexes:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from ropewalk.kube.machinery import errors
 from ropewalk.kube.machinery.api import ObjectCache
 from ropewalk.kube.machinery.objects import Json, Object, copied
@@ -35,6 +37,9 @@ class InsideApi:
 
     def infos(self) -> list[ResourceInfo]:
         return self._registry.infos()
+
+    def on_served_change(self, callback: Callable[[], None]) -> None:
+        self._registry.on_served_change(callback)
 
     def cache(self, resource: GroupResource) -> ObjectCache:
         return self._registry.cache(self._served(resource))
