@@ -25,7 +25,8 @@ POSITIVE = "must be greater than zero"
 FILE_MODE = "must be a number between 0 and 0777 (octal), both inclusive"
 _BAD_IP = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"
 _RELAXED_VARIABLE = "a valid environment variable name must consist only of printable ASCII characters other than '='"
-_UNDERSCORED = re.compile(r"[a-z0-9_]([-_a-z0-9]*[a-z0-9_])?(\.[a-z0-9_]([-_a-z0-9]*[a-z0-9_])?)*")
+_UNDERSCORED_LABEL = "_?[a-z0-9]([-_a-z0-9]*[a-z0-9])?"
+_UNDERSCORED = re.compile(rf"{_UNDERSCORED_LABEL}(\.{_UNDERSCORED_LABEL})*")
 
 
 def _remembered(check: Callable[[str], list[str]]) -> Callable[[str], tuple[str, ...]]:
@@ -60,9 +61,9 @@ def search_domain_problems(value: str) -> tuple[str, ...]:
         found.append("must be no more than 253 characters")
     if not _UNDERSCORED.fullmatch(value):
         found.append(
-            "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must "
-            "start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is "
-            "'[a-z0-9_]([-_a-z0-9]*[a-z0-9_])?(\\.[a-z0-9_]([-_a-z0-9]*[a-z0-9_])?)*')"
+            "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '_', '-' or '.', and must"
+            " start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is"
+            f" '{_UNDERSCORED.pattern}')"
         )
     return tuple(found)
 

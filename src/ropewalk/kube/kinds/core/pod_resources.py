@@ -18,6 +18,7 @@ from ropewalk.kube.kinds.core.resources import (
     may_overcommit,
     validate_requirements,
 )
+from ropewalk.kube.machinery import quantities
 from ropewalk.kube.machinery.fields import FieldErrors, Path
 from ropewalk.kube.machinery.objects import Object
 
@@ -41,15 +42,19 @@ def amounts(container: Object, kind: str) -> Amounts:
     return found
 
 
-def aggregate(spec: Object, kind: str) -> Amounts:
+Listed = dict[str, str]
+"""Resource → quantity, spelled."""
+
+
+def aggregate(spec: Object, kind: str) -> Listed:
     """What the pod's containers need together, of "requests" or "limits"."""
-    total: Amounts = {}
+    total: Listed = {}
     for container in spec.get("containers") or ():
-        _add(total, amounts(container, kind))
-    sidecars: Amounts = {}
-    start: Amounts = {}
+        _add(total, _listed(container, kind))
+    sidecars: Listed = {}
+    start: Listed = {}
     for container in spec.get("initContainers") or ():
-        needed = amounts(container, kind)
+        needed = _listed(container, kind)
         if is_sidecar(container):
             _add(total, needed)
             _add(sidecars, needed)
@@ -61,15 +66,20 @@ def aggregate(spec: Object, kind: str) -> Amounts:
     return total
 
 
-def _add(total: Amounts, more: Amounts) -> None:
-    for name, number in more.items():
-        total[name] = total.get(name, Decimal(0)) + number
+def _listed(container: Object, kind: str) -> Listed:
+    listed = (container.get("resources") or {}).get(kind) or {}
+    return {name: canonical(listed[name]) for name in amounts(container, kind)}
 
 
-def _raise_to(total: Amounts, least: Amounts) -> None:
-    for name, number in least.items():
-        if name not in total or number > total[name]:
-            total[name] = number
+def _add(total: Listed, more: Listed) -> None:
+    for name, value in more.items():
+        total[name] = quantities.add(total[name], value) if name in total else value
+
+
+def _raise_to(total: Listed, least: Listed) -> None:
+    for name, value in least.items():
+        if name not in total or amount(value) > amount(total[name]):
+            total[name] = value
 
 
 # --- defaults
@@ -83,24 +93,20 @@ def default_pod_resources(spec: Object) -> None:
     limits, requests = resources.get("limits") or {}, resources.get("requests") or {}
     if not limits and not requests:
         return
-    for name, number in aggregate(spec, "limits").items():
+    for name, value in aggregate(spec, "limits").items():
         if is_huge_page(name) and name not in requests and name not in limits:
-            limits[name] = _spelled(number)
+            limits[name] = value
     if not limits:
         return
     resources["limits"] = limits
-    for name, number in aggregate(spec, "requests").items():
+    for name, value in aggregate(spec, "requests").items():
         if name not in requests and is_for_pods(name) and may_overcommit(name):
-            requests[name] = _spelled(number)
+            requests[name] = value
     for name, value in limits.items():
         if name not in requests and is_for_pods(name):
             requests[name] = value
     if requests:
         resources["requests"] = requests
-
-
-def _spelled(number: Decimal) -> str:
-    return canonical(format(number, "f"))
 
 
 # --- rules
@@ -122,21 +128,20 @@ def validate_pod_resources(spec: Object, claims: Collection[str], path: Path, er
 
 def _validate_consistency(spec: Object, resources: Object, path: Path, errors: FieldErrors) -> None:
     own = {"resources": resources}
-    requests, limits = amounts(own, "requests"), amounts(own, "limits")
-    for name, number in aggregate(spec, "requests").items():
-        if name in requests and number > requests[name]:
-            text = f"must be greater than or equal to aggregate container requests of {_spelled(number)}"
-            errors.invalid((path / "requests").key(name), _spelled(requests[name]), text)
-    for name, number in aggregate(spec, "limits").items():
-        if is_huge_page(name) and name in limits and number > limits[name]:
-            text = f"must be greater than or equal to aggregate container limits of {_spelled(number)}"
-            errors.invalid((path / "limits").key(name), _spelled(limits[name]), text)
+    requests, limits = _listed(own, "requests"), _listed(own, "limits")
+    for name, value in aggregate(spec, "requests").items():
+        if name in requests and amount(value) > amount(requests[name]):
+            text = f"must be greater than or equal to aggregate container requests of {value}"
+            errors.invalid((path / "requests").key(name), requests[name], text)
+    for name, value in aggregate(spec, "limits").items():
+        if is_huge_page(name) and name in limits and amount(value) > amount(limits[name]):
+            text = f"must be greater than or equal to aggregate container limits of {value}"
+            errors.invalid((path / "limits").key(name), limits[name], text)
     for index, container in enumerate(spec.get("containers") or ()):
-        for name, number in amounts(container, "limits").items():
-            if name in limits and number > limits[name]:
-                text = f"must be less than or equal to pod limits of {_spelled(limits[name])}"
-                where = (path / "containers" / index).key(name) / "limits"
-                errors.invalid(where, _spelled(number), text)
+        for name, value in _listed(container, "limits").items():
+            if name in limits and amount(value) > amount(limits[name]):
+                text = f"must be less than or equal to pod limits of {limits[name]}"
+                errors.invalid((path / "containers" / index).key(name) / "limits", value, text)
 
 
 # --- class of service
@@ -153,18 +158,20 @@ def quality_of_service(pod: Object) -> str:
     limits: Amounts = {}
     guaranteed = True
     for holder in holders:
-        _add(requests, _served(amounts(holder, "requests")))
-        limited = _served(amounts(holder, "limits"))
-        _add(limits, limited)
-        guaranteed = guaranteed and len(limited) == len(_SERVED)
+        _count(requests, amounts(holder, "requests"))
+        limited = amounts(holder, "limits")
+        _count(limits, limited)
+        guaranteed = guaranteed and all(limited.get(name, 0) > 0 for name in _SERVED)
     if not requests and not limits:
         return "BestEffort"
     return "Guaranteed" if guaranteed and requests == limits else "Burstable"
 
 
+def _count(total: Amounts, more: Amounts) -> None:
+    for name in _SERVED:
+        if more.get(name, 0) > 0:
+            total[name] = total.get(name, Decimal(0)) + more[name]
+
+
 def _all_containers(spec: Object) -> list[Object]:
     return [*(spec.get("containers") or ()), *(spec.get("initContainers") or ())]
-
-
-def _served(found: Amounts) -> Amounts:
-    return {name: number for name, number in found.items() if name in _SERVED and number > 0}

@@ -65,15 +65,15 @@ def _canonical(value: str | int | float) -> str | int | float:
 
 def _default_files(source: Object) -> None:
     for item in source.get("items") or ():
-        if reference := item.get("fieldRef"):
+        if (reference := item.get("fieldRef")) is not None:
             default_field_reference(reference)
-        if reference := item.get("resourceFieldRef"):
+        if (reference := item.get("resourceFieldRef")) is not None:
             default_resource_reference(reference)
 
 
 def _default_projections(source: Object) -> None:
     for projection in source.get("sources") or ():
-        if files := projection.get("downwardAPI"):
+        if (files := projection.get("downwardAPI")) is not None:
             _default_files(files)
         if (token := projection.get("serviceAccountToken")) is not None:
             token.setdefault("expirationSeconds", TOKEN_SECONDS)

@@ -170,7 +170,10 @@ ROWS: list[tuple[dict[str, Any], Complaints]] = [
     ),
     (field("resource", "resourceFieldRef", "limits.cpu", divisor="1m"), []),
     (field("resource", "resourceFieldRef", "limits.hugepages-2Mi"), []),
-    (field("resource", "resourceFieldRef", ""), [(f"{F}.env[0].valueFrom.resourceFieldRef.resource", "Required value")]),
+    (
+        field("resource", "resourceFieldRef", ""),
+        [(f"{F}.env[0].valueFrom.resourceFieldRef.resource", "Required value")],
+    ),
     (
         field("resource", "resourceFieldRef", "limits.gpu"),
         [
@@ -186,7 +189,7 @@ ROWS: list[tuple[dict[str, Any], Complaints]] = [
         [
             (
                 f"{F}.env[0].valueFrom.resourceFieldRef.divisor",
-                "Invalid value: \"limits.cpu\": only divisor's values 1m and 1 are supported with the cpu resource",
+                'Invalid value: "limits.cpu": only divisor\'s values 1m and 1 are supported with the cpu resource',
             )
         ],
     ),
@@ -367,7 +370,10 @@ ROWS: list[tuple[dict[str, Any], Complaints]] = [
         ],
     ),
     ({f"{C}.lifecycle": {"preStop": {"sleep": {"seconds": 0}}}}, []),
-    ({f"{C}.lifecycle": {"postStart": {}}}, [(f"{F}.lifecycle.postStart", "Required value: must specify a handler type")]),
+    (
+        {f"{C}.lifecycle": {"postStart": {}}},
+        [(f"{F}.lifecycle.postStart", "Required value: must specify a handler type")],
+    ),
     # init containers and restarts
     (
         {"initContainers.0.livenessProbe": {"exec": {"command": ["true"]}}},
@@ -411,7 +417,10 @@ ROWS: list[tuple[dict[str, Any], Complaints]] = [
         [(f"{F}.restartPolicy", "Required value: must specify restartPolicy when restart rules are used")],
     ),
     (
-        {f"{C}.restartPolicy": "Never", f"{C}.restartPolicyRules": [{"action": "Stop", "exitCodes": {"operator": "Is"}}]},
+        {
+            f"{C}.restartPolicy": "Never",
+            f"{C}.restartPolicyRules": [{"action": "Stop", "exitCodes": {"operator": "Is"}}],
+        },
         [
             (f"{F}.restartPolicyRules[0].action", 'Unsupported value: "Stop": supported values: "Restart"'),
             (
