@@ -61,8 +61,8 @@ def search_domain_problems(value: str) -> tuple[str, ...]:
         found.append("must be no more than 253 characters")
     if not _UNDERSCORED.fullmatch(value):
         found.append(
-            "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '_', '-' or '.', and must"
-            " start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is"
+            "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '_', '-' or '.', and"
+            " must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is"
             f" '{_UNDERSCORED.pattern}')"
         )
     return tuple(found)

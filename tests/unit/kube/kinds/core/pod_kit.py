@@ -73,10 +73,7 @@ def changed(obj: Object, changes: dict[str, Any]) -> Object:
         *way, last = path.split("/" if "/" in path else ".")
         here: Any = obj
         for step in way:
-            if isinstance(here, list):
-                here = here[int(step)]
-            else:
-                here = here.setdefault(step, {})
+            here = here[int(step)] if isinstance(here, list) else here.setdefault(step, {})
         if isinstance(here, list):
             here[int(last) :] = [value] if value is not GONE else []
         elif value is GONE:

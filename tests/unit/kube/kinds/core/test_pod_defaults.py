@@ -88,34 +88,94 @@ P = {"timeoutSeconds": 1, "periodSeconds": 10, "successThreshold": 1, "failureTh
 @pytest.mark.parametrize(
     ("given_", "path", "expected"),
     [
-        ({f"{C}.env": [{"name": "A", "valueFrom": {"fieldRef": {"fieldPath": "x"}}}]}, f"{C}.env.0.valueFrom", {"fieldRef": {"fieldPath": "x", "apiVersion": "v1"}}),
-        ({f"{C}.env": [{"name": "A", "valueFrom": {"resourceFieldRef": {"resource": "limits.cpu"}}}]}, f"{C}.env.0.valueFrom", {"resourceFieldRef": {"resource": "limits.cpu", "divisor": "0"}}),
-        ({f"{C}.env": [{"name": "A", "valueFrom": {"fileKeyRef": {"key": "k"}}}]}, f"{C}.env.0.valueFrom", {"fileKeyRef": {"key": "k", "optional": False}}),
-        ({f"{C}.livenessProbe": {"httpGet": {"port": 1}}}, f"{C}.livenessProbe", {"httpGet": {"port": 1, "path": "/", "scheme": "HTTP"}, **P}),
+        (
+            {f"{C}.env": [{"name": "A", "valueFrom": {"fieldRef": {"fieldPath": "x"}}}]},
+            f"{C}.env.0.valueFrom",
+            {"fieldRef": {"fieldPath": "x", "apiVersion": "v1"}},
+        ),
+        (
+            {f"{C}.env": [{"name": "A", "valueFrom": {"resourceFieldRef": {"resource": "limits.cpu"}}}]},
+            f"{C}.env.0.valueFrom",
+            {"resourceFieldRef": {"resource": "limits.cpu", "divisor": "0"}},
+        ),
+        (
+            {f"{C}.env": [{"name": "A", "valueFrom": {"fileKeyRef": {"key": "k"}}}]},
+            f"{C}.env.0.valueFrom",
+            {"fileKeyRef": {"key": "k", "optional": False}},
+        ),
+        (
+            {f"{C}.livenessProbe": {"httpGet": {"port": 1}}},
+            f"{C}.livenessProbe",
+            {"httpGet": {"port": 1, "path": "/", "scheme": "HTTP"}, **P},
+        ),
         ({f"{C}.startupProbe": {"grpc": {"port": 1}}}, f"{C}.startupProbe", {"grpc": {"port": 1, "service": ""}, **P}),
-        ({f"{C}.lifecycle": {"preStop": {"httpGet": {"port": 1}}}}, f"{C}.lifecycle.preStop.httpGet", {"port": 1, "path": "/", "scheme": "HTTP"}),
+        (
+            {f"{C}.lifecycle": {"preStop": {"httpGet": {"port": 1}}}},
+            f"{C}.lifecycle.preStop.httpGet",
+            {"port": 1, "path": "/", "scheme": "HTTP"},
+        ),
         ({f"{C}.lifecycle": {"stopSignal": "SIGINT"}}, f"{C}.lifecycle", None),
-        ({f"{C}.resources": {"requests": {"cpu": "0.5", "memory": "1024Mi"}}}, f"{C}.resources.requests", {"cpu": "500m", "memory": "1Gi"}),
+        (
+            {f"{C}.resources": {"requests": {"cpu": "0.5", "memory": "1024Mi"}}},
+            f"{C}.resources.requests",
+            {"cpu": "500m", "memory": "1Gi"},
+        ),
         ({f"{C}.resources": {"requests": {"cpu": "0.0001"}}}, f"{C}.resources.requests", {"cpu": "1m"}),
         ({f"{C}.resources": {"requests": {"cpu": 2}}}, f"{C}.resources.requests", {"cpu": "2"}),
         ({"spec.serviceAccount": "a"}, "spec.serviceAccountName", "a"),
         ({"spec.serviceAccount": "a", "spec.serviceAccountName": "b"}, "spec.serviceAccount", "b"),
         ({"spec.volumes": [{"name": "v"}]}, "spec.volumes.0.emptyDir", {}),
         ({"spec.volumes": [{"name": "v", "secret": {}}]}, "spec.volumes.0.secret", {"defaultMode": 420}),
-        ({"spec.volumes": [{"name": "v", "hostPath": {"path": "/a"}}]}, "spec.volumes.0.hostPath", {"path": "/a", "type": ""}),
+        (
+            {"spec.volumes": [{"name": "v", "hostPath": {"path": "/a"}}]},
+            "spec.volumes.0.hostPath",
+            {"path": "/a", "type": ""},
+        ),
         ({"spec.volumes": [{"name": "v", "iscsi": {}}]}, "spec.volumes.0.iscsi", {"iscsiInterface": "default"}),
-        ({"spec.volumes": [{"name": "v", "rbd": {"pool": "p"}}]}, "spec.volumes.0.rbd", {"pool": "p", "user": "admin", "keyring": "/etc/ceph/keyring"}),
-        ({"spec.volumes": [{"name": "v", "azureDisk": {}}]}, "spec.volumes.0.azureDisk", {"cachingMode": "ReadWrite", "fsType": "ext4", "readOnly": False, "kind": "Shared"}),
-        ({"spec.volumes": [{"name": "v", "scaleIO": {}}]}, "spec.volumes.0.scaleIO", {"storageMode": "ThinProvisioned", "fsType": "xfs"}),
-        ({"spec.volumes": [{"name": "v", "image": {"reference": "a"}}]}, "spec.volumes.0.image", {"reference": "a", "pullPolicy": "Always"}),
-        ({"spec.volumes": [{"name": "v", "downwardAPI": {"items": [{"path": "a", "fieldRef": {}}]}}]}, "spec.volumes.0.downwardAPI", {"defaultMode": 420, "items": [{"path": "a", "fieldRef": {"apiVersion": "v1"}}]}),
-        ({"spec.volumes": [{"name": "v", "projected": {"sources": [{"serviceAccountToken": {"path": "t"}}]}}]}, "spec.volumes.0.projected", {"defaultMode": 420, "sources": [{"serviceAccountToken": {"path": "t", "expirationSeconds": 3600}}]}),
-        ({"spec.volumes": [{"name": "v", "ephemeral": {"volumeClaimTemplate": {"spec": {}}}}]}, "spec.volumes.0.ephemeral.volumeClaimTemplate.spec", {"volumeMode": "Filesystem", "resources": {}}),
-        ({"spec.ephemeralContainers": [{"name": "d", "image": "d"}]}, "spec.ephemeralContainers.0.imagePullPolicy", "Always"),
+        (
+            {"spec.volumes": [{"name": "v", "rbd": {"pool": "p"}}]},
+            "spec.volumes.0.rbd",
+            {"pool": "p", "user": "admin", "keyring": "/etc/ceph/keyring"},
+        ),
+        (
+            {"spec.volumes": [{"name": "v", "azureDisk": {}}]},
+            "spec.volumes.0.azureDisk",
+            {"cachingMode": "ReadWrite", "fsType": "ext4", "readOnly": False, "kind": "Shared"},
+        ),
+        (
+            {"spec.volumes": [{"name": "v", "scaleIO": {}}]},
+            "spec.volumes.0.scaleIO",
+            {"storageMode": "ThinProvisioned", "fsType": "xfs"},
+        ),
+        (
+            {"spec.volumes": [{"name": "v", "image": {"reference": "a"}}]},
+            "spec.volumes.0.image",
+            {"reference": "a", "pullPolicy": "Always"},
+        ),
+        (
+            {"spec.volumes": [{"name": "v", "downwardAPI": {"items": [{"path": "a", "fieldRef": {}}]}}]},
+            "spec.volumes.0.downwardAPI",
+            {"defaultMode": 420, "items": [{"path": "a", "fieldRef": {"apiVersion": "v1"}}]},
+        ),
+        (
+            {"spec.volumes": [{"name": "v", "projected": {"sources": [{"serviceAccountToken": {"path": "t"}}]}}]},
+            "spec.volumes.0.projected",
+            {"defaultMode": 420, "sources": [{"serviceAccountToken": {"path": "t", "expirationSeconds": 3600}}]},
+        ),
+        (
+            {"spec.volumes": [{"name": "v", "ephemeral": {"volumeClaimTemplate": {"spec": {}}}}]},
+            "spec.volumes.0.ephemeral.volumeClaimTemplate.spec",
+            {"volumeMode": "Filesystem", "resources": {}},
+        ),
+        (
+            {"spec.ephemeralContainers": [{"name": "d", "image": "d"}]},
+            "spec.ephemeralContainers.0.imagePullPolicy",
+            "Always",
+        ),
         ({"spec.workloadRef": {"name": "w"}}, "spec.workloadRef", None),
         ({"metadata.annotations": {"pod.beta.kubernetes.io/init-containers": "x"}}, "metadata.annotations", {}),
     ],
-)  # fmt: skip
+)
 def test_a_default(given_: dict[str, Any], path: str, expected: Any) -> None:
     pod = changed(minimal(), given_)
     default_pod(pod)

@@ -28,8 +28,8 @@ def items(*paths: str) -> list[dict[str, str]]:
         (
             {"metadata.name": "a.b"},
             [
-                "metadata.name: this is used in the Pod's hostname, which can result in surprising behavior; a DNS label"
-                " is recommended: [must not contain dots]"
+                "metadata.name: this is used in the Pod's hostname, which can result in surprising behavior; a DNS"
+                " label is recommended: [must not contain dots]"
             ],
         ),
         (
@@ -152,8 +152,8 @@ def items(*paths: str) -> list[dict[str, str]]:
         (
             {"spec.dnsConfig.nameservers": ["01.1.1.1"]},
             [
-                'spec.dnsConfig.nameservers[0]: non-standard IP address "01.1.1.1" will be considered invalid in a future'
-                ' Kubernetes release: use "1.1.1.1"'
+                'spec.dnsConfig.nameservers[0]: non-standard IP address "01.1.1.1" will be considered invalid in a'
+                ' future Kubernetes release: use "1.1.1.1"'
             ],
         ),
     ],
@@ -238,7 +238,8 @@ def test_a_template_is_warned_of_where_it_stands() -> None:
     expected = [
         "template.metadata.annotations[scheduler.alpha.kubernetes.io/critical-pod]: non-functional in v1.16+; use the"
         ' "priorityClassName" field instead',
-        "template.spec.terminationGracePeriodSeconds: must be >= 0; negative values are invalid and will be treated as 1",
+        "template.spec.terminationGracePeriodSeconds: must be >= 0; negative values are invalid and will be treated as"
+        " 1",
     ]
     assert template_warnings(obj["template"], ROOT / "template") == expected
     assert TEMPLATES.warnings(obj, None) == expected
