@@ -68,6 +68,11 @@ class Published:
         return found
 
     @cached_property
+    def digest(self) -> str:
+        """Changes whenever the definitions do."""
+        return _key()
+
+    @cached_property
     def descriptions(self) -> dict[str, dict[str, str]]:
         """Name of the definition → field ("" is the definition itself) → text."""
         found: dict[str, dict[str, str]] = _cached("descriptions", lambda: _read()[1])

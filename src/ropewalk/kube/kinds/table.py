@@ -10,7 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ropewalk.kube.machinery.resources import ALL_VERBS, GroupVersionKind, ResourceInfo, Subresource
+from ropewalk.kube.machinery.resources import (
+    ALL_VERBS,
+    GroupResource,
+    GroupVersionKind,
+    ResourceInfo,
+    Subresource,
+)
 
 _NAMESPACED, _CLUSTER = True, False
 _READ_WRITE = "get patch update"
@@ -368,3 +374,29 @@ RESOURCES: tuple[ResourceInfo, ...] = (
     ),
 )
 """Groups in the order of their priority in discovery, the preferred version of a group first."""
+
+DELETED_IS_ANSWERED = frozenset(
+    {
+        *(
+            GroupResource("", plural)
+            for plural in (
+                "persistentvolumeclaims",
+                "persistentvolumes",
+                "pods",
+                "podtemplates",
+                "resourcequotas",
+                "serviceaccounts",
+                "services",
+            )
+        ),
+        *(
+            GroupResource("resource.k8s.io", plural)
+            for plural in ("deviceclasses", "resourceclaims", "resourceclaimtemplates", "resourceslices")
+        ),
+        *(
+            GroupResource("storage.k8s.io", plural)
+            for plural in ("csidrivers", "csinodes", "storageclasses", "volumeattachments", "volumeattributesclasses")
+        ),
+    }
+)
+"""Resources whose deletion answers with the object; the others answer with a Status once the object is gone."""
