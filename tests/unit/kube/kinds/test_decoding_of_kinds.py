@@ -406,3 +406,21 @@ def test_both_walks_agree_and_checking_is_idempotent(data: st.DataObject) -> Non
 def containers(value: Json) -> list[Any]:
     inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
     return ([value] if isinstance(value, dict | list) else []) + [found for part in inner for found in containers(part)]
+
+
+@pytest.mark.parametrize("spoiled", [False, True])
+def test_what_is_as_deep_as_allowed_exhausts_no_stack(spoiled: bool) -> None:
+    """A schema of schemas, the only recursive built-in type: under an asyncio server's own frames."""
+    schema: Object = {"type": "string", **({"unknown": 1} if spoiled else {})}
+    for _ in range((decoding.MAX_DEPTH - 6) // 2):
+        schema = {"type": "object", "properties": {"a": schema}}
+    crd = {"spec": {"versions": [{"name": "v1", "schema": {"openAPIV3Schema": schema}}]}}
+
+    def under(frames: int) -> list[str]:
+        if frames:
+            return under(frames - 1)
+        obj, complaints = decode("apiextensions.k8s.io/v1 CustomResourceDefinition", copied(crd))
+        complete(obj, definitions().schema(kind("apiextensions.k8s.io/v1 CustomResourceDefinition")))
+        return complaints
+
+    assert len(under(150)) == spoiled
