@@ -17,7 +17,6 @@ import importlib.util
 import marshal
 import os
 import sys
-import tempfile
 from collections.abc import Callable
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -206,6 +205,8 @@ def _folders() -> tuple[Path, ...]:
 
 
 def _write(path: Path, content: bytes) -> None:
+    import tempfile  # 3 ms, and only the first start writes
+
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name)
     try:
