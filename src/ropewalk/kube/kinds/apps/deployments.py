@@ -95,11 +95,13 @@ class Deployments(KeepsMetadata):
 
 def replica_counts(status: Object, names: tuple[str, ...], errors: FieldErrors, ready: str = "readyReplicas") -> None:
     """None of these more than there are replicas; no more available than `ready` (as the message calls it)."""
+    figures = {name: status.get(name, 0) for name in (*names, "replicas", "readyReplicas", "availableReplicas")}
     for name in names:
-        if status.get(name, 0) > status.get("replicas", 0):
-            errors.invalid(STATUS / name, status[name], "cannot be greater than status.replicas")
-    if status.get("availableReplicas", 0) > status.get("readyReplicas", 0):
-        errors.invalid(STATUS / "availableReplicas", status["availableReplicas"], f"cannot be greater than {ready}")
+        if figures[name] > figures["replicas"]:
+            errors.invalid(STATUS / name, figures[name], "cannot be greater than status.replicas")
+    available = figures["availableReplicas"]
+    if available > figures["readyReplicas"]:
+        errors.invalid(STATUS / "availableReplicas", available, f"cannot be greater than {ready}")
 
 
 def validate_strategy(strategy: Object, path: Path, errors: FieldErrors) -> None:

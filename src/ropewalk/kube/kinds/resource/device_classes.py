@@ -23,6 +23,7 @@ SPEC = ROOT / "spec"
 
 class DeviceClasses(Strategy):
     has_generation = True
+    returns_deleted = True
     columns = (NAME, AGE)
 
     def __init__(self, compiler: Compiler = any_selector) -> None:

@@ -61,6 +61,7 @@ async def _authorize_admin(devices: Object, path: Path, kind: str, obj: Object, 
 
 class ResourceClaims(Strategy):
     has_status = True
+    returns_deleted = True
     columns = (NAME, text("State", _state), AGE)
 
     def __init__(self, compiler: Compiler = any_selector) -> None:
@@ -92,6 +93,7 @@ class ResourceClaims(Strategy):
 
 
 class ResourceClaimTemplates(Strategy):
+    returns_deleted = True
     columns = (NAME, AGE)
 
     def __init__(self, compiler: Compiler = any_selector) -> None:

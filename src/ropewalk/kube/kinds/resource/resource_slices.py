@@ -48,6 +48,7 @@ DISABLED_OF_DEVICES = (
 
 class ResourceSlices(Strategy):
     has_generation = True
+    returns_deleted = True
     selectable_fields: ClassVar = {
         "spec.nodeName": lambda obj: at(obj, "spec", "nodeName") or "",
         "spec.driver": lambda obj: at(obj, "spec", "driver") or "",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -164,7 +164,7 @@ def test_targets(metrics: list[Object], present: list[Object], expected: str) ->
 
 
 class TestVersions:
-    stored: Object = {
+    stored: ClassVar[Object] = {
         "apiVersion": "autoscaling/v2",
         "kind": "HorizontalPodAutoscaler",
         "metadata": {"name": "one", "annotations": {"mine": "yes"}},

@@ -45,7 +45,7 @@ def test_names_leave_room_for_those_of_jobs() -> None:
         (
             "schedule",
             "* * * *",
-            'spec.schedule: Invalid value: "* * * *": expected exactly 5 fields, found 4: [* * * *]',
+            'Invalid value: "* * * *": expected exactly 5 fields, found 4: [* * * *]',
         ),
         ("schedule", "TZ=UTC 0 0 * * *", "cannot use TZ or CRON_TZ in schedule, use timeZone field instead"),
         ("startingDeadlineSeconds", -1, "must be greater than or equal to 0"),

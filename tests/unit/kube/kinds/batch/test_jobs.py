@@ -69,6 +69,7 @@ def test_the_selector_is_generated() -> None:
         "controller-uid": "u-7",
         "batch.kubernetes.io/controller-uid": "u-7",
     }
+    assert job["metadata"]["labels"] == job["spec"]["template"]["metadata"]["labels"]
     assert job["metadata"]["generation"] == 1
 
 
