@@ -161,7 +161,9 @@ class StreamServer:
         return work
 
     def _logs(self, container: words.ContainerState, wanted: Opening, end: StreamEnd) -> Callable[[], Awaitable[Exit]]:
-        attempt = container.attempt - 1 if wanted.logs.previous else container.attempt
+        # While a restart is waited for, the attempt counted is the coming one: the last run is the one before.
+        waiting = container.phase is ContainerPhase.EXITED and not container.final
+        attempt = container.attempt - 1 if wanted.logs.previous or waiting else container.attempt
         if attempt < 0:
             raise _Refused(RefusalCode.NO_CONTAINER, f"container {wanted.container} has had no earlier run")
         try:

@@ -1,0 +1,181 @@
+"""What a kubelet does between the API and its runtime, for all simulated nodes at once.
+
+Level-triggered, a key a pod: (machine, uid). A bound pod becomes a workload record that the gateway sends to the node's
+agent; what the agent reports becomes the pod's status; a pod that is being deleted is stopped, told of as ended, and
+then deleted for good; a pod that is gone takes its record along. Nothing is remembered but the addresses given out, and
+those are read back from the pods.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Mapping
+
+from msgspec.structs import replace
+
+from ropewalk.base.clock import Clock
+from ropewalk.base.entropy import Entropy
+from ropewalk.base.errors import Retryable
+from ropewalk.base.log import logger
+from ropewalk.kube.machinery.api import Api, ObjectChange
+from ropewalk.kube.machinery.errors import StatusFault
+from ropewalk.kube.machinery.objects import Object, at, metadata, name_of, namespace_of, uid_of
+from ropewalk.kube.machinery.resources import GroupResource
+from ropewalk.kube.pod_lowering import Refused, lower
+from ropewalk.kube.pod_reporting import Addresses, mains_are_over, pod_status, waiting_status
+from ropewalk.model.agent import STATUSES, WORKLOADS
+from ropewalk.model.ids import Owner
+from ropewalk.model.status import WorkloadPhase, WorkloadStatus
+from ropewalk.model.workload import Desire, Workload
+from ropewalk.runtime.controller import DONE, Controller, Result
+from ropewalk.runtime.informer import Informer
+from ropewalk.runtime.table import Table
+from ropewalk.store.protocol import KeyExists, Store
+
+log = logger(__name__)
+
+PODS = GroupResource("", "pods")
+BY_UID = "simulated-uid"
+WORKERS = 8
+FINISHED = ("Succeeded", "Failed")
+
+
+class PodRunner:
+    """A `Runnable`. `hosts`: node → its address; `ranges`: node → the first three bytes of its pods' addresses."""
+
+    name = "simulated-pods"
+
+    def __init__(
+        self,
+        hosts: Mapping[str, str],
+        ranges: Mapping[str, str],
+        api: Api,
+        store: Store,
+        owner: Owner,
+        clock: Clock,
+        entropy: Entropy,
+    ) -> None:
+        self._hosts = hosts
+        self._ranges = ranges
+        self._api = api
+        self._owner = owner
+        self._clock = clock
+        self._workloads = Table(store, WORKLOADS, Workload)
+        self._records = Informer(self._workloads, clock, reader=self.name)
+        self._statuses = Informer(Table(store, STATUSES, WorkloadStatus), clock, reader=self.name)
+        self._controller = Controller(self.name, self._reconcile, clock=clock, entropy=entropy, workers=WORKERS)
+        self._addresses: dict[str, str] = {}
+        self._given: set[str] = set()
+
+    async def run(self) -> None:
+        pods = self._api.cache(PODS)
+        await pods.synced()
+        pods.index(BY_UID, lambda pod: [uid_of(pod)])
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._records.run())
+            group.create_task(self._statuses.run())
+            await self._records.synced()
+            await self._statuses.synced()
+            pods.on_change(self._pod_changed)
+            self._records.on_change(lambda change: self._controller.enqueue(change.key))
+            self._statuses.on_change(lambda change: self._controller.enqueue(change.key))
+            group.create_task(self._controller.run())
+
+    def _pod_changed(self, change: ObjectChange) -> None:
+        pod = change.present
+        node = at(pod, "spec", "nodeName")
+        if node not in self._hosts:
+            return
+        held = at(pod, "status", "podIP")
+        if change.new is not None and held:
+            self._remember(uid_of(pod), held)
+        self._controller.enqueue(f"{node}/{uid_of(pod)}")
+
+    # --- one pod
+
+    async def _reconcile(self, key: str) -> Result:
+        node, _, uid = key.partition("/")
+        if node not in self._hosts:
+            return DONE
+        pod = next(iter(self._api.cache(PODS).by_index(BY_UID, uid)), None)
+        if pod is None or at(pod, "spec", "nodeName") != node:
+            await self._workloads.delete(key)
+            self._given.discard(self._addresses.pop(uid, ""))
+            return DONE
+        try:
+            await self._advance(key, pod)
+        except StatusFault as fault:
+            if fault.reason not in ("NotFound", "Conflict"):
+                raise
+            raise Retryable(fault.message, after=0.1) from fault  # the cache is behind: it will tell
+        return DONE
+
+    async def _advance(self, key: str, pod: Object) -> None:
+        addresses = self._addresses_of(pod)
+        status = self._statuses.get(key)
+        record = self._records.get(key) or await self._workloads.get(key)
+        finished = at(pod, "status", "phase") in FINISHED
+        if metadata(pod).get("deletionTimestamp") is not None:
+            await self._end(key, pod, record, status, addresses)
+            return
+        if record is None and not finished:
+            try:
+                made = lower(pod, self._owner, address=addresses.pod, host_address=addresses.host)
+            except Refused as refused:
+                wanted = waiting_status(pod, addresses, refused.container, refused.message, self._clock.wall())
+                await self._tell(pod, wanted)
+                return
+            with contextlib.suppress(KeyExists):
+                await self._workloads.create(key, made)
+        elif record is not None and status is not None and mains_are_over(pod, status):
+            await self._stop(key, "every container but the sidecars has ended")
+        if not finished:
+            await self._tell(pod, pod_status(pod, status, addresses, self._clock.wall()))
+
+    async def _end(
+        self, key: str, pod: Object, record: Workload | None, status: WorkloadStatus | None, addresses: Addresses
+    ) -> None:
+        """The pod is to go: stop it, say how it ended, then confirm its deletion."""
+        if record is not None and (status is None or status.phase is not WorkloadPhase.STOPPED):
+            if record.desire is not Desire.STOP:
+                await self._stop(key, "the pod was deleted")
+            if status is not None:
+                await self._tell(pod, pod_status(pod, status, addresses, self._clock.wall()))
+            return
+        if status is not None and at(pod, "status", "phase") not in FINISHED:
+            await self._tell(pod, pod_status(pod, status, addresses, self._clock.wall()))
+        await self._api.delete(PODS, namespace_of(pod), name_of(pod), uid=uid_of(pod), grace_seconds=0)
+
+    async def _stop(self, key: str, reason: str) -> None:
+        await self._workloads.mutate(key, lambda held: replace(held, desire=Desire.STOP, stop_reason=reason))
+
+    async def _tell(self, pod: Object, wanted: Object) -> None:
+        if wanted != (pod.get("status") or {}):
+            change = {"metadata": {"uid": uid_of(pod)}, "status": wanted}
+            await self._api.patch(PODS, namespace_of(pod), name_of(pod), change, subresource="status")
+
+    # --- addresses
+
+    def _addresses_of(self, pod: Object) -> Addresses:
+        node = pod["spec"]["nodeName"]
+        host = self._hosts[node]
+        if at(pod, "spec", "hostNetwork"):
+            return Addresses(host, host)
+        uid = uid_of(pod)
+        held = self._addresses.get(uid)
+        if held is None:
+            prefix = self._ranges[node]
+            held = next((a for n in range(2, 255) if (a := f"{prefix}.{n}") not in self._given), "")
+            if not held:
+                raise Retryable(f"node {node} has no address left", after=5.0)
+            self._remember(uid, held)
+        return Addresses(held, host)
+
+    def _remember(self, uid: str, address: str) -> None:
+        former = self._addresses.get(uid)
+        if former != address:
+            self._given.discard(former or "")
+            self._addresses[uid] = address
+        if address not in self._hosts.values():
+            self._given.add(address)

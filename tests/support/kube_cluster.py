@@ -1,0 +1,127 @@
+"""A cluster in memory: the real registry over a memory store, simulated nodes, their agents and the gateway between."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from ropewalk.agents.gateway import Gateway
+from ropewalk.base.clock import VirtualClock
+from ropewalk.base.entropy import SeededEntropy
+from ropewalk.kube.bootstrap import bootstrap
+from ropewalk.kube.kinds.catalogue import catalogue
+from ropewalk.kube.kinds.core.bindings import bind, check_binding
+from ropewalk.kube.kinds.core.pods import Pods
+from ropewalk.kube.kinds.definitions import definitions
+from ropewalk.kube.machinery import times
+from ropewalk.kube.machinery.admission import AdmitAll
+from ropewalk.kube.machinery.objects import Object
+from ropewalk.kube.machinery.registry.aspects import Aspect, nothing
+from ropewalk.kube.machinery.registry.inside import InsideApi
+from ropewalk.kube.machinery.registry.registry import Registry
+from ropewalk.kube.machinery.registry.served import Served
+from ropewalk.kube.machinery.registry.subresources import Subresources
+from ropewalk.kube.machinery.registry.writing import Proposal
+from ropewalk.kube.machinery.requests import Call
+from ropewalk.kube.machinery.resources import GroupResource
+from ropewalk.kube.machinery.strategy import Strategy
+from ropewalk.kube.simulated_nodes import SimulatedNodes, named
+from ropewalk.model.agent import STATUSES, WORKLOADS
+from ropewalk.model.ids import Owner
+from ropewalk.model.status import WorkloadStatus
+from ropewalk.model.workload import Workload
+from ropewalk.node.simulated import SimulatedMachines
+from ropewalk.runtime.table import Table
+from ropewalk.store.memory import MemoryStore
+from support.agents import MemoryLogSink, Roles
+
+PODS, NODES = GroupResource("", "pods"), GroupResource("", "nodes")
+OWNER = Owner("cluster-1")
+
+
+class _Plain(Strategy):
+    has_status = True
+
+
+class _Strategies(dict[GroupResource, Strategy]):
+    """Pods by their own rules, everything else by none."""
+
+    def __missing__(self, resource: GroupResource) -> Strategy:
+        return _Plain()
+
+
+class Cluster:
+    def __init__(self, nodes: int = 2, zones: tuple[str, ...] = ("us-east-1a", "us-east-1b")) -> None:
+        self.clock = VirtualClock(settle_rounds=300)
+        self.entropy = SeededEntropy(1)
+        self.store = MemoryStore(self.entropy, clock=self.clock)
+        self.registry = Registry(self.store, self.clock, self.entropy)
+        self.registry.serve(catalogue(definitions(), _Strategies({PODS: Pods()})))
+        self.api = InsideApi(self.registry, Subresources(creators={(PODS, "binding"): self._bind}))
+        self.registry.admit_through(AdmitAll(), self.api)
+        self.gateway = Gateway(
+            self.store,
+            OWNER,
+            clock=self.clock,
+            entropy=self.entropy,
+            log_sink=MemoryLogSink(),
+            role_sessions=Roles(self.clock),
+        )
+        made = named(nodes, zones)
+        self.nodes = SimulatedNodes(made, self.api, self.store, OWNER, self.clock, self.entropy)
+        self.machines = SimulatedMachines(
+            [node.name for node in made], OWNER, self.gateway.handle, self.clock, self.entropy
+        )
+        self.workloads = Table(self.store, WORKLOADS, Workload)
+        self.statuses = Table(self.store, STATUSES, WorkloadStatus)
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def _bind(self, served: Served, namespace: str, name: str, body: Object, call: Call) -> Object:
+        check_binding(name, body)
+
+        async def bound(old: Object) -> Proposal:
+            return Proposal(bind(old, body, times.rfc3339(self.clock.wall())))
+
+        door = Aspect("binding", nothing, nothing, lambda strategy, new, old, errors: None)
+        await self.registry.writer.update(served, namespace, name, bound, call, {}, aspect=door)
+        return {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}
+
+    async def up(self) -> Cluster:
+        for runnable in (self.registry.feeds, self.gateway, self.machines, self.nodes):
+            self._tasks.append(asyncio.get_running_loop().create_task(runnable.run()))
+        await bootstrap(self.api)
+        await self.clock.advance(3.0)
+        return self
+
+    async def down(self) -> None:
+        self.gateway.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self.registry.close()
+
+    async def run(self, name: str, *containers: dict[str, Any], **spec: Any) -> dict[str, Any]:
+        """Create a pod and let half a second pass."""
+        await self.create(name, *containers, **spec)
+        await self.clock.advance(0.5)
+        return await self.pod(name)
+
+    async def create(self, name: str, *containers: dict[str, Any], **spec: Any) -> None:
+        made = {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {"name": name, "namespace": "default"},
+            "spec": {"containers": list(containers or [web()])} | spec,
+        }
+        await self.api.create(PODS, made, namespace="default")
+
+    async def pod(self, name: str) -> dict[str, Any]:
+        return await self.api.get(PODS, "default", name)
+
+
+def web(name: str = "web", *command: str, **fields: Any) -> dict[str, Any]:
+    return {"name": name, "image": "nginx"} | ({"command": list(command)} if command else {}) | fields
+
+
+def condition(obj: dict[str, Any], kind: str) -> dict[str, Any]:
+    return next(each for each in obj["status"]["conditions"] if each["type"] == kind)

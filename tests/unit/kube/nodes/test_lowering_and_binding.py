@@ -1,0 +1,159 @@
+"""The pure parts of simulated nodes: what a pod lowers to and why a node does not take it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ropewalk.kube.pod_lowering import Refused, expanded, lower
+from ropewalk.kube.simulated_binder import objection
+from ropewalk.model.ids import Owner
+from ropewalk.model.workload import Dependency, Port, RestartRule, StartCondition, decode, encode
+
+
+def pod(*containers: dict[str, Any], **spec: Any) -> dict[str, Any]:
+    return {
+        "metadata": {"name": "a", "namespace": "ns", "uid": "u-1", "labels": {"app": "x"}},
+        "spec": {"nodeName": "n-1", "containers": list(containers)} | spec,
+    }
+
+
+def lowered(what: dict[str, Any]) -> Any:
+    return lower(what, Owner("c"), address="10.1.1.1", host_address="10.0.0.1")
+
+
+def test_a_pod_becomes_a_workload() -> None:
+    web = {
+        "name": "web",
+        "image": "nginx:1",
+        "command": ["run", "$(A)-$(B)", "$$(A)"],
+        "args": ["$(POD)"],
+        "env": [
+            {"name": "A", "value": "1"},
+            {"name": "B", "value": "$(A)2"},
+            {"name": "POD", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
+            {"name": "APP", "valueFrom": {"fieldRef": {"fieldPath": "metadata.labels['app']"}}},
+            {"name": "IP", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}},
+        ],
+        "ports": [{"containerPort": 80, "protocol": "TCP", "name": "http"}],
+        "resources": {"limits": {"cpu": "500m", "memory": "64Mi"}, "requests": {"cpu": "250m"}},
+        "stdin": True,
+    }
+    made = lowered(pod(web, terminationGracePeriodSeconds=7))
+    (container,) = made.containers
+    assert (made.uid, made.machine, made.name, made.hostname) == ("u-1", "n-1", "ns/a", "a")
+    assert container.command == ("run", "1-12", "$(A)") and container.arguments == ("a",)
+    assert [(v.name, v.value) for v in container.environment][2:] == [("POD", "a"), ("APP", "x"), ("IP", "10.1.1.1")]
+    assert container.ports == (Port(80, "tcp", 0, "http"),)
+    assert (container.resources.cpu_millis, container.resources.cpu_shares) == (500, 256)
+    assert container.resources.memory_bytes == 64 << 20
+    assert (container.restart, container.essential, container.stop_timeout) == (RestartRule.ALWAYS, False, 7.0)
+    assert container.interactive and decode(encode(made)) == made
+
+
+def test_init_containers_wait_for_each_other_and_sidecars_only_for_a_start() -> None:
+    inits = [{"name": "i1"}, {"name": "side", "restartPolicy": "Always"}, {"name": "i2"}]
+    made = lowered(pod({"name": "web"}, initContainers=inits, restartPolicy="Never"))
+    rules = {container.name: container.restart for container in made.containers}
+    assert rules == {name: RestartRule.NEVER for name in ("i1", "i2", "web")} | {"side": RestartRule.ALWAYS}
+    assert made.container("web").depends_on == (
+        Dependency("i1", StartCondition.SUCCEEDED),
+        Dependency("side", StartCondition.STARTED),
+        Dependency("i2", StartCondition.SUCCEEDED),
+    )
+    assert made.container("i1").depends_on == ()
+
+
+@pytest.mark.parametrize("policy", ["Always", "OnFailure"])
+def test_an_init_container_is_not_repeated_once_it_succeeded(policy: str) -> None:
+    made = lowered(pod({"name": "web"}, initContainers=[{"name": "i"}], restartPolicy=policy))
+    assert made.container("i").restart is RestartRule.ON_FAILURE
+
+
+@pytest.mark.parametrize(
+    ("fields", "named"),
+    [
+        ({"envFrom": [{"secretRef": {"name": "s"}}]}, "envFrom"),
+        ({"env": [{"name": "A", "valueFrom": {"configMapKeyRef": {"name": "c"}}}]}, "configMapKeyRef"),
+        ({"env": [{"name": "A", "valueFrom": {"fieldRef": {"fieldPath": "metadata.odd"}}}]}, "metadata.odd"),
+        ({"restartPolicyRules": [{"action": "Restart"}]}, "restartPolicyRules"),
+    ],
+)
+def test_what_would_change_a_container_and_cannot_be_carried_over_is_refused(fields: Any, named: str) -> None:
+    with pytest.raises(Refused, match=named) as refused:
+        lowered(pod({"name": "web"} | fields))
+    assert refused.value.container == "web"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("$(A)$(A)", "11"), ("$(B)", "$(B)"), ("$$(A)", "$(A)"), ("$$$(A)", "$1"), ("$A (A)", "$A (A)"), ("$(", "$(")],
+)
+def test_references(text: str, expected: str) -> None:
+    assert expanded(text, {"A": "1"}) == expected
+
+
+def node(**spec: Any) -> dict[str, Any]:
+    return {
+        "metadata": {"name": "n-1", "labels": {"zone": "a", "cores": "8"}},
+        "spec": spec,
+        "status": {"allocatable": {"pods": "2"}},
+    }
+
+
+def affinity(*terms: dict[str, Any]) -> dict[str, Any]:
+    required = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": list(terms)}}
+    return {"affinity": {"nodeAffinity": required}}
+
+
+def expression(key: str, operator: str, *values: str) -> dict[str, Any]:
+    return {"matchExpressions": [{"key": key, "operator": operator, "values": list(values)}]}
+
+
+TAINT = {"key": "k", "value": "v", "effect": "NoSchedule"}
+TAINTED = "node(s) had untolerated taint {k: v}"
+SELECTOR = "node(s) didn't match Pod's node affinity/selector"
+
+
+@pytest.mark.parametrize(
+    ("of_pod", "of_node", "load", "expected"),
+    [
+        ({}, {}, 1, ""),
+        ({}, {}, 2, "Too many pods"),
+        ({}, {"unschedulable": True}, 0, "node(s) were unschedulable"),
+        ({"tolerations": [{"operator": "Exists"}]}, {"unschedulable": True}, 0, ""),
+        ({}, {"taints": [TAINT]}, 0, TAINTED),
+        ({}, {"taints": [TAINT | {"effect": "PreferNoSchedule"}]}, 0, ""),
+        ({}, {"taints": [TAINT | {"effect": "NoExecute"}]}, 0, TAINTED),
+        ({"tolerations": [{"key": "k", "value": "v"}]}, {"taints": [TAINT]}, 0, ""),
+        ({"tolerations": [{"key": "k", "value": "w"}]}, {"taints": [TAINT]}, 0, TAINTED),
+        ({"tolerations": [{"key": "k", "operator": "Exists", "effect": "NoExecute"}]}, {"taints": [TAINT]}, 0, TAINTED),
+        ({"nodeSelector": {"zone": "a"}}, {}, 0, ""),
+        ({"nodeSelector": {"zone": "b"}}, {}, 0, SELECTOR),
+        (affinity(expression("zone", "In", "a", "b")), {}, 0, ""),
+        (affinity(expression("zone", "NotIn", "a")), {}, 0, SELECTOR),
+        (affinity(expression("other", "NotIn", "a")), {}, 0, ""),
+        (affinity(expression("other", "Exists")), {}, 0, SELECTOR),
+        (affinity(expression("other", "DoesNotExist")), {}, 0, ""),
+        (affinity(expression("cores", "Gt", "7")), {}, 0, ""),
+        (affinity(expression("cores", "Lt", "8")), {}, 0, SELECTOR),
+        (affinity(expression("zone", "Gt", "7")), {}, 0, SELECTOR),
+        (affinity(expression("zone", "In", "b"), expression("zone", "In", "a")), {}, 0, ""),
+        (affinity({}), {}, 0, SELECTOR),
+        (
+            affinity({"matchFields": [{"key": "metadata.name", "operator": "In", "values": ["n-1"]}]}),
+            {},
+            0,
+            "",
+        ),
+        (
+            affinity({"matchFields": [{"key": "metadata.name", "operator": "In", "values": ["n-2"]}]}),
+            {},
+            0,
+            SELECTOR,
+        ),
+    ],
+)
+def test_why_a_node_does_not_take_a_pod(of_pod: Any, of_node: Any, load: int, expected: str) -> None:
+    assert objection(pod({"name": "web"}, **of_pod), node(**of_node), load) == expected

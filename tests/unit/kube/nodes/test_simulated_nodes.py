@@ -1,0 +1,203 @@
+"""Simulated nodes end to end: pods are bound, run by agents over the production protocol, told of, stopped and deleted."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from ropewalk.kube.machinery.resources import GroupResource
+from ropewalk.kube.machinery.times import parse
+from ropewalk.model.status import WorkloadPhase
+from support.kube_cluster import NODES, PODS, Cluster, condition, web
+
+LEASES = GroupResource("coordination.k8s.io", "leases")
+
+
+@pytest.fixture
+async def cluster() -> AsyncIterator[Cluster]:
+    made = await Cluster().up()
+    yield made
+    await made.down()
+
+
+async def test_nodes_are_registered_ready_and_keep_their_leases(cluster: Cluster) -> None:
+    nodes = await cluster.api.list(NODES)
+    assert [node["metadata"]["name"] for node in nodes] == ["simulated-0", "simulated-1"]
+    assert [condition(node, "Ready")["status"] for node in nodes] == ["True", "True"]
+    assert nodes[1]["metadata"]["labels"]["topology.kubernetes.io/zone"] == "us-east-1b"
+    assert nodes[0]["status"]["allocatable"]["pods"] == "110"
+    addresses = {each["address"] for node in nodes for each in node["status"]["addresses"]}
+    assert len(addresses) == 4
+    before = await cluster.api.get(LEASES, "kube-node-lease", "simulated-1")
+    assert before["spec"]["holderIdentity"] == "simulated-1" and before["spec"]["leaseDurationSeconds"] == 40
+    await cluster.clock.advance(30.0)
+    after = await cluster.api.get(LEASES, "kube-node-lease", "simulated-1")
+    assert parse(after["spec"]["renewTime"]) >= cluster.clock.wall() - 11
+
+
+async def test_a_lease_removed_by_others_comes_back(cluster: Cluster) -> None:
+    await cluster.api.delete(LEASES, "kube-node-lease", "simulated-0")
+    await cluster.clock.advance(25.0)
+    assert (await cluster.api.get(LEASES, "kube-node-lease", "simulated-0"))["metadata"]["ownerReferences"]
+
+
+async def test_a_server_runs_and_is_ready(cluster: Cluster) -> None:
+    pod = await cluster.run("a")
+    status = pod["status"]
+    assert pod["spec"]["nodeName"] == "simulated-0" and status["phase"] == "Running"
+    kinds = ("PodScheduled", "Initialized", "Ready", "ContainersReady", "PodReadyToStartContainers")
+    assert {condition(pod, kind)["status"] for kind in kinds} == {"True"}
+    (container,) = status["containerStatuses"]
+    assert container["ready"] and container["started"] and container["state"]["running"]["startedAt"]
+    assert status["podIP"].startswith("10.200.0.") and status["hostIP"] == "10.192.0.1" and status["startTime"]
+
+
+async def test_pods_go_to_nodes_in_turn_with_addresses_of_their_own(cluster: Cluster) -> None:
+    for number in range(4):
+        await cluster.create(f"p-{number}")
+    await cluster.clock.advance(0.5)
+    pods = await cluster.api.list(PODS)
+    assert sorted(pod["spec"]["nodeName"] for pod in pods) == ["simulated-0"] * 2 + ["simulated-1"] * 2
+    assert len({pod["status"]["podIP"] for pod in pods}) == 4
+
+
+@pytest.mark.parametrize(
+    ("script", "phase", "code", "reason"),
+    [("exit 0", "Succeeded", 0, "Completed"), ("exit 3", "Failed", 3, "Error")],
+)
+async def test_a_command_completes(cluster: Cluster, script: str, phase: str, code: int, reason: str) -> None:
+    pod = await cluster.run("job", web("web", "sh", "-c", script), restartPolicy="Never")
+    ended = pod["status"]["containerStatuses"][0]["state"]["terminated"]
+    assert (pod["status"]["phase"], ended["exitCode"], ended["reason"]) == (phase, code, reason)
+    assert condition(pod, "Ready")["reason"] == ("PodCompleted" if code == 0 else "PodFailed")
+    again = await cluster.pod("job")
+    await cluster.clock.advance(60.0)
+    assert await cluster.pod("job") == again, "what has ended is told once"
+
+
+async def test_a_command_that_takes_time(cluster: Cluster) -> None:
+    pod = await cluster.run("job", web("web", "sleep", "10"), restartPolicy="OnFailure")
+    assert pod["status"]["phase"] == "Running"
+    await cluster.clock.advance(11.0)
+    assert (await cluster.pod("job"))["status"]["phase"] == "Succeeded"
+
+
+async def test_a_container_that_fails_is_restarted_with_growing_pauses(cluster: Cluster) -> None:
+    await cluster.run("crash", web("web", "sh", "-c", "sleep 1; exit 2"))
+    await cluster.clock.advance(2.7)
+    pod = await cluster.pod("crash")
+    (container,) = pod["status"]["containerStatuses"]
+    assert pod["status"]["phase"] == "Running" and container["restartCount"] >= 1
+    assert container["lastState"]["terminated"]["exitCode"] == 2
+    assert container["state"]["waiting"]["reason"] == "CrashLoopBackOff" and not container["ready"]
+    assert condition(pod, "Ready")["message"] == "containers with unready status: [web]"
+    await cluster.clock.advance(60.0)
+    (later,) = (await cluster.pod("crash"))["status"]["containerStatuses"]
+    assert later["restartCount"] > container["restartCount"]
+
+
+async def test_init_containers_run_one_after_the_other(cluster: Cluster) -> None:
+    inits = [web("first", "sleep", "5"), web("second", "true")]
+    pod = await cluster.run("a", web(), initContainers=inits)
+    assert pod["status"]["phase"] == "Pending"
+    assert condition(pod, "Initialized")["message"] == "containers with incomplete status: [first second]"
+    assert pod["status"]["containerStatuses"][0]["state"]["waiting"]["reason"] == "PodInitializing"
+    await cluster.clock.advance(6.0)
+    pod = await cluster.pod("a")
+    assert pod["status"]["phase"] == "Running" and condition(pod, "Initialized")["status"] == "True"
+    ended = [each["state"]["terminated"]["exitCode"] for each in pod["status"]["initContainerStatuses"]]
+    assert ended == [0, 0]
+
+
+async def test_a_failed_init_container_fails_a_pod_that_never_restarts(cluster: Cluster) -> None:
+    pod = await cluster.run("a", web(), initContainers=[web("init", "false")], restartPolicy="Never")
+    assert pod["status"]["phase"] == "Failed"
+
+
+async def test_a_sidecar_serves_until_the_others_have_ended(cluster: Cluster) -> None:
+    sidecar = web("proxy", restartPolicy="Always")
+    pod = await cluster.run("a", web("web", "sleep", "5"), initContainers=[sidecar], restartPolicy="Never")
+    assert pod["status"]["phase"] == "Running" and pod["status"]["initContainerStatuses"][0]["ready"]
+    await cluster.clock.advance(6.0)
+    assert (await cluster.pod("a"))["status"]["phase"] == "Succeeded"
+
+
+async def test_a_deleted_pod_is_stopped_told_of_and_gone(cluster: Cluster) -> None:
+    seen: list[str] = []
+    cluster.api.cache(PODS).on_change(
+        lambda change: seen.append(change.new["status"].get("phase", "") if change.new else "gone")
+    )
+    pod = await cluster.run("a")
+    await cluster.api.delete(PODS, "default", "a")
+    await cluster.clock.advance(1.0)
+    assert await cluster.api.list(PODS) == []
+    assert seen[-2:] == ["Failed", "gone"], "stopped by a signal: 143"
+    assert await cluster.workloads.list() == []
+    again = await cluster.run("a")
+    assert again["metadata"]["uid"] != pod["metadata"]["uid"] and again["status"]["phase"] == "Running"
+
+
+async def test_a_pod_deleted_without_grace_leaves_nothing_on_its_node(cluster: Cluster) -> None:
+    pod = await cluster.run("a")
+    agent = next(agent for agent in cluster.machines.agents if agent.machine == pod["spec"]["nodeName"])
+    assert [state.phase for state in agent.states()] == [WorkloadPhase.RUNNING]
+    await cluster.api.delete(PODS, "default", "a", grace_seconds=0)
+    await cluster.clock.advance(1.0)
+    assert [s.phase for s in agent.states() if s.phase is not WorkloadPhase.STOPPED] == []
+    assert await cluster.workloads.list() == []
+
+
+async def test_what_cannot_be_simulated_waits_and_says_so(cluster: Cluster) -> None:
+    secret = {"name": "X", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}}
+    pod = await cluster.run("a", web(env=[secret]))
+    waiting = pod["status"]["containerStatuses"][0]["state"]["waiting"]
+    assert waiting["reason"] == "CreateContainerConfigError" and "secretKeyRef" in waiting["message"]
+    await cluster.api.delete(PODS, "default", "a")
+    await cluster.clock.advance(1.0)
+    assert await cluster.api.list(PODS) == []
+
+
+async def test_a_pod_that_fits_nowhere_says_why_and_is_bound_once_it_does(cluster: Cluster) -> None:
+    pod = await cluster.run("a", nodeSelector={"disk": "ssd"})
+    told = condition(pod, "PodScheduled")
+    assert (told["status"], told["reason"]) == ("False", "Unschedulable")
+    assert told["message"] == "0/2 nodes are available: 2 node(s) didn't match Pod's node affinity/selector."
+    await cluster.api.patch(NODES, "", "simulated-1", {"metadata": {"labels": {"disk": "ssd"}}})
+    await cluster.clock.advance(0.5)
+    pod = await cluster.pod("a")
+    assert pod["spec"]["nodeName"] == "simulated-1" and pod["status"]["phase"] == "Running"
+    assert condition(pod, "PodScheduled")["status"] == "True"
+
+
+async def test_pods_of_other_schedulers_and_with_gates_are_left_alone(cluster: Cluster) -> None:
+    assert "nodeName" not in (await cluster.run("a", schedulerName="mine"))["spec"]
+    assert "nodeName" not in (await cluster.run("b", schedulingGates=[{"name": "x.io/wait"}]))["spec"]
+    assert (await cluster.run("c", nodeName="simulated-1"))["status"]["phase"] == "Running"
+
+
+async def test_a_full_node_takes_no_more() -> None:
+    cluster = await Cluster(1).up()
+    await cluster.api.patch(NODES, "", "simulated-0", {"status": {"allocatable": {"pods": "2"}}}, subresource="status")
+    for name in ("a", "b", "c"):
+        await cluster.create(name)
+    await cluster.clock.advance(1.0)
+    homeless = [pod for pod in await cluster.api.list(PODS) if "nodeName" not in pod["spec"]]
+    assert len(homeless) == 1 and condition(homeless[0], "PodScheduled")["message"].endswith("1 Too many pods.")
+    bound = next(name for name in ("a", "b", "c") if name != homeless[0]["metadata"]["name"])
+    await cluster.api.delete(PODS, "default", bound)
+    await cluster.clock.advance(1.0)
+    assert (await cluster.pod(homeless[0]["metadata"]["name"]))["status"]["phase"] == "Running"
+    await cluster.down()
+
+
+async def test_a_readiness_gate_keeps_a_pod_unready(cluster: Cluster) -> None:
+    pod = await cluster.run("a", readinessGates=[{"conditionType": "x.io/ok"}])
+    assert condition(pod, "ContainersReady")["status"] == "True" and condition(pod, "Ready")["status"] == "False"
+    gate = {"type": "x.io/ok", "status": "True"}
+    await cluster.api.patch(
+        PODS, "default", "a", {"status": {"conditions": [*pod["status"]["conditions"], gate]}}, subresource="status"
+    )
+    await cluster.clock.advance(0.5)
+    pod = await cluster.pod("a")
+    assert condition(pod, "Ready")["status"] == "True" and condition(pod, "x.io/ok")["status"] == "True"
