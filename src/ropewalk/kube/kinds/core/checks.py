@@ -225,5 +225,6 @@ def milli(number: Decimal) -> int:
     return int((number * 1000).to_integral_value(rounding=ROUND_CEILING))
 
 
+@lru_cache(maxsize=REMEMBERED, typed=True)
 def is_fractional(value: Json) -> bool:
     return milli(amount(value)) % 1000 != 0

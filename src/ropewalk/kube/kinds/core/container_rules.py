@@ -112,10 +112,10 @@ def validate_ephemeral_containers(
 ) -> None:
     lasting = set(pod.names)
     taken = pod.names
+    check_image_spaces(containers, path, errors)
     for index, container in enumerate(containers):
         here = path / index
         _validate_common(container, pod, here, errors)
-        check_image_spaces(container, here, errors)
         name = container.get("name", "")
         if name in taken:
             errors.duplicate(here / "name", name)
@@ -132,11 +132,12 @@ def validate_ephemeral_containers(
                     errors.forbidden(here / "volumeMounts" / place / step, _NOT_EPHEMERAL)
 
 
-def check_image_spaces(container: Object, path: Path, errors: FieldErrors) -> None:
+def check_image_spaces(containers: Sequence[Object], path: Path, errors: FieldErrors) -> None:
     """Of pods, not of templates, where older clients use such an image as a mark."""
-    image = container.get("image", "")
-    if image != image.strip():
-        errors.invalid(path / "image", image, "must not have leading or trailing whitespace")
+    for index, container in enumerate(containers):
+        image = container.get("image", "")
+        if image != image.strip():
+            errors.invalid(path / index / "image", image, "must not have leading or trailing whitespace")
 
 
 def _validate_common(container: Object, pod: Surroundings, path: Path, errors: FieldErrors) -> None:

@@ -28,6 +28,7 @@ _CHANGEABLE = ",".join(
     )
 )
 _TERMS = "nodeSelectorTerms"
+_LISTS = (("containers", SPEC / "containers"), ("initContainers", SPEC / "initContainers"))
 
 
 def validate_pod(pod: Object, errors: FieldErrors) -> None:
@@ -41,9 +42,8 @@ def validate_pod(pod: Object, errors: FieldErrors) -> None:
                 if source.get("serviceAccountToken") is not None:
                     here = SPEC / "volumes" / index / "projected" / "sources" / place / "serviceAccountToken"
                     errors.forbidden(here, "must not be specified when serviceAccountName is not set")
-    for step in ("containers", "initContainers"):
-        for index, container in enumerate(spec.get(step) or ()):
-            check_image_spaces(container, SPEC / step / index, errors)
+    for step, path in _LISTS:
+        check_image_spaces(spec.get(step) or (), path, errors)
 
 
 def validate_pod_update(new: Object, old: Object, errors: FieldErrors) -> None:
@@ -76,7 +76,7 @@ def _same_containers(new: Sequence[Object], old: Sequence[Object], path: Path, e
     for index, container in enumerate(new):
         if not container.get("image"):
             errors.required(path / index / "image")
-        check_image_spaces(container, path / index, errors)
+    check_image_spaces(new, path, errors)
     return True
 
 

@@ -5,6 +5,7 @@ cannot mean what it says. https://kubernetes.io/docs/reference/using-api/depreca
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from ropewalk.kube.kinds.core.affinity import PREFERRED, REQUIRED
 from ropewalk.kube.kinds.core.checks import address_warnings, canonical, is_fractional, label_value_problems
@@ -59,52 +60,69 @@ def template_warnings(template: Object, path: Path, old: Object | None = None) -
     return _warnings(template, path, of_template=True)
 
 
+@dataclass(frozen=True, slots=True)
+class _Container:
+    """Where one stands, so that its path is made only where something is said of it."""
+
+    step: str
+    index: int
+    body: Object
+
+    def at(self, spec: Path) -> Path:
+        return spec / self.step / self.index
+
+
 def _warnings(holder: Object, path: Path, *, of_template: bool) -> list[str]:
     spec = holder.get("spec") or {}
     annotations = (holder.get("metadata") or {}).get("annotations") or {}
     containers = [
-        (path / "spec" / step / index, container)
+        _Container(step, index, container)
         for step in CONTAINER_LISTS
         for index, container in enumerate(spec.get(step) or ())
     ]
-    found: list[str] = []
-    found += _of_placement(spec, path / "spec")
+    here = path / "spec"
+    found: list[str] = [*_of_placement(spec, here)]
     for key, text in _ANNOTATIONS.items():
         if key in annotations:
             found.append(f"{(path / 'metadata' / 'annotations').key(key)}: {text}")
-    found += _of_volumes(spec.get("volumes") or (), path / "spec" / "volumes")
-    found += _of_duplicates(spec, path / "spec")
-    found += _of_fractions(spec.get("overhead") or {}, path / "spec" / "overhead")
-    found += _of_profiles(spec, annotations, containers, path, of_template)
-    for here, container in containers:
-        for kind in ("limits", "requests"):
-            listed = (container.get("resources") or {}).get(kind) or {}
-            found += _of_fractions(listed, here / "resources" / kind)
-        found += _of_variables(container.get("env") or (), here / "env")
-    found += _of_ports(containers)
+    if volumes := spec.get("volumes"):
+        found += _of_volumes(volumes, here / "volumes")
+    found += _of_duplicates(spec, here)
+    if overhead := spec.get("overhead"):
+        found += _of_fractions(overhead, here, ("overhead",))
+    if annotations:
+        found += _of_profiles(spec, annotations, containers, path, of_template)
+    for container in containers:
+        found += _of_container(container, here)
+    found += _of_ports(containers, here)
     if spec.get("terminationGracePeriodSeconds", 0) < 0:
-        where = path / "spec" / "terminationGracePeriodSeconds"
+        where = here / "terminationGracePeriodSeconds"
         found.append(f"{where}: must be >= 0; negative values are invalid and will be treated as 1")
-    found += _of_pod_affinity(spec.get("affinity") or {}, path / "spec" / "affinity")
+    if affinity := spec.get("affinity"):
+        found += _of_pod_affinity(affinity, here / "affinity")
     for index, server in enumerate((spec.get("dnsConfig") or {}).get("nameservers") or ()):
-        found += address_warnings(path / "spec" / "dnsConfig" / "nameservers" / index, server)
+        found += address_warnings(here / "dnsConfig" / "nameservers" / index, server)
     for index, alias in enumerate(spec.get("hostAliases") or ()):
-        found += address_warnings(path / "spec" / "hostAliases" / index / "ip", alias.get("ip", ""))
+        found += address_warnings(here / "hostAliases" / index / "ip", alias.get("ip", ""))
     return found
+
+
+def _of_container(container: _Container, spec: Path) -> Iterator[str]:
+    if resources := container.body.get("resources"):
+        for kind in ("limits", "requests"):
+            for name in _WHOLE_BYTES:
+                if name in (resources.get(kind) or ()) and is_fractional(resources[kind][name]):
+                    yield from _of_fractions(resources[kind], container.at(spec), ("resources", kind), (name,))
+    if len(variables := container.body.get("env") or ()) > 1:
+        yield from _of_variables(variables, container, spec)
 
 
 def _of_placement(spec: Object, path: Path) -> Iterator[str]:
     for key in spec.get("nodeSelector") or ():
         if key in NODE_LABELS:
             yield f"{(path / 'nodeSelector').key(key)}: {NODE_LABELS[key]}"
-    nodes = (spec.get("affinity") or {}).get("nodeAffinity") or {}
-    here = path / "affinity" / "nodeAffinity"
-    for index, term in enumerate((nodes.get(REQUIRED) or {}).get("nodeSelectorTerms") or ()):
-        yield from _of_node_term(term, here / REQUIRED / "nodeSelectorTerms" / index, check_values=False)
-    for index, term in enumerate(nodes.get(PREFERRED) or ()):
-        yield from _of_node_term(
-            term.get("preference") or {}, here / PREFERRED / index / "preference", check_values=True
-        )
+    if nodes := (spec.get("affinity") or {}).get("nodeAffinity"):
+        yield from _of_node_affinity(nodes, path / "affinity" / "nodeAffinity")
     for index, constraint in enumerate(spec.get("topologySpreadConstraints") or ()):
         at = path / "topologySpreadConstraints" / index
         key = constraint.get("topologyKey", "")
@@ -112,6 +130,15 @@ def _of_placement(spec: Object, path: Path) -> Iterator[str]:
             yield f"{at / 'topologyKey'}: {key} is {NODE_LABELS[key]}"
         if constraint.get("labelSelector") is None:
             yield f"{at / 'labelSelector'}: {_MATCHES_NOTHING}"
+
+
+def _of_node_affinity(nodes: Object, here: Path) -> Iterator[str]:
+    for index, term in enumerate((nodes.get(REQUIRED) or {}).get("nodeSelectorTerms") or ()):
+        yield from _of_node_term(term, here / REQUIRED / "nodeSelectorTerms" / index, check_values=False)
+    for index, term in enumerate(nodes.get(PREFERRED) or ()):
+        yield from _of_node_term(
+            term.get("preference") or {}, here / PREFERRED / index / "preference", check_values=True
+        )
 
 
 def _of_node_term(term: Object, path: Path, *, check_values: bool) -> Iterator[str]:
@@ -128,14 +155,17 @@ def _of_node_term(term: Object, path: Path, *, check_values: bool) -> Iterator[s
 
 def _of_volumes(volumes: Sequence[Object], path: Path) -> Iterator[str]:
     for index, volume in enumerate(volumes):
-        for kind, (told, text) in _VOLUMES.items():
-            if kind in volume:
+        for kind in volume:
+            if kind in _VOLUMES:
+                told, text = _VOLUMES[kind]
                 yield f"{path / index / told}: {text}"
-        template = (volume.get("ephemeral") or {}).get("volumeClaimTemplate") or {}
+        template = (volume.get("ephemeral") or {}).get("volumeClaimTemplate")
+        if template is None:
+            continue
         for kind in ("requests", "limits"):
             listed = ((template.get("spec") or {}).get("resources") or {}).get(kind) or {}
-            here = path / index / "ephemeral" / "volumeClaimTemplate" / "spec" / "resources" / kind
-            yield from _of_fractions(listed, here, ("storage",))
+            steps = ("ephemeral", "volumeClaimTemplate", "spec", "resources", kind)
+            yield from _of_fractions(listed, path / index, steps, ("storage",))
     yield from overlap_warnings(volumes)
 
 
@@ -152,33 +182,36 @@ def _of_duplicates(spec: Object, path: Path) -> Iterator[str]:
             yield f'{path / "imagePullSecrets" / index / "name"}: invalid empty name ""'
 
 
-def _of_fractions(listed: Object, path: Path, names: Sequence[str] = _WHOLE_BYTES) -> Iterator[str]:
+def _of_fractions(
+    listed: Object, path: Path, steps: Sequence[str], names: Sequence[str] = _WHOLE_BYTES
+) -> Iterator[str]:
     for name in names:
         if name in listed and is_fractional(listed[name]):
+            where = path
+            for step in steps:
+                where = where / step
             text = f"fractional byte value {spelled(canonical(listed[name]))} is invalid, must be an integer"
-            yield f"{path.key(name)}: {text}"
+            yield f"{where.key(name)}: {text}"
 
 
 def _of_profiles(
     spec: Object,
     annotations: dict[str, str],
-    containers: Sequence[tuple[Path, Object]],
+    containers: Sequence[_Container],
     path: Path,
     of_template: bool,
 ) -> Iterator[str]:
-    if not annotations:
-        return
     here = path / "metadata" / "annotations"
     context = spec.get("securityContext") or {}
     seccomp = 'non-functional in v1.27+; use the "seccompProfile" field instead'
     if SECCOMP_POD in annotations and not context.get("seccompProfile"):
         yield f"{here.key(SECCOMP_POD)}: {seccomp}"
-    for _, container in containers:
-        own = container.get("securityContext") or {}
-        key = SECCOMP_CONTAINER + container.get("name", "")
+    for container in containers:
+        own = container.body.get("securityContext") or {}
+        key = SECCOMP_CONTAINER + container.body.get("name", "")
         if key in annotations and not own.get("seccompProfile"):
             yield f"{here.key(key)}: {seccomp}"
-        key = APP_ARMOR + container.get("name", "")
+        key = APP_ARMOR + container.body.get("name", "")
         if key not in annotations:
             continue
         said = profile_of_annotation(annotations[key])
@@ -189,42 +222,47 @@ def _of_profiles(
             yield f'{here.key(key)}: deprecated since v1.30; use the "appArmorProfile" field instead'
 
 
-def _of_variables(variables: Sequence[Object], path: Path) -> Iterator[str]:
+def _of_variables(variables: Sequence[Object], container: _Container, spec: Path) -> Iterator[str]:
     seen: set[str] = set()
     for index, variable in enumerate(variables):
-        name, value = variable.get("name", ""), variable.get("value", "")
-        reference = f"$({name})"
-        hides = variable.get("valueFrom") is not None or value == reference or reference not in value
-        if name in seen and hides:
-            text = f"hides previous definition of {spelled(name)}, which may be dropped when using apply"
-            yield f"{path / index}: {text}"
+        name = variable.get("name", "")
+        if name in seen:
+            value = variable.get("value", "")
+            reference = f"$({name})"
+            if variable.get("valueFrom") is not None or value == reference or reference not in value:
+                text = f"hides previous definition of {spelled(name)}, which may be dropped when using apply"
+                yield f"{container.at(spec) / 'env' / index}: {text}"
         seen.add(name)
 
 
-def _of_ports(containers: Sequence[tuple[Path, Object]]) -> Iterator[str]:
-    taken: dict[tuple[int, str], list[tuple[Path, Object]]] = {}
-    named: dict[str, Path] = {}
+def _of_ports(containers: Sequence[_Container], spec: Path) -> Iterator[str]:
+    taken: dict[tuple[int, str], list[tuple[_Container, int, Object]]] = {}
+    named: dict[str, tuple[_Container, int]] = {}
     clashes: list[str] = []
-    for path, container in containers:
-        for index, port in enumerate(container.get("ports") or ()):
-            here = path / "ports" / index
+    for container in containers:
+        for index, port in enumerate(container.body.get("ports") or ()):
             if port.get("hostIP") and not port.get("hostPort"):
-                yield f"{here}: hostIP set without hostPort: {_go_port(port)}"
+                yield f"{_port_at(container, index, spec)}: hostIP set without hostPort: {_go_port(port)}"
             others = taken.setdefault((port.get("containerPort", 0), port.get("protocol", "")), [])
-            for where, other in others:
+            for holder, place, other in others:
                 if clash := _clash(port, other):
-                    yield f"{here}: {clash} port definition with {where}"
-            others.append((here, port))
+                    where = _port_at(holder, place, spec)
+                    yield f"{_port_at(container, index, spec)}: {clash} port definition with {where}"
+            others.append((container, index, port))
             name = port.get("name")
             if name and name in named:
-                first = named[name]
+                first = _port_at(*named[name], spec)
                 clashes.append(
-                    f"{here}: duplicate port name {spelled(name)} with {first}, services and probes that select ports"
-                    f" by name will use {first}"
+                    f"{_port_at(container, index, spec)}: duplicate port name {spelled(name)} with {first}, services"
+                    f" and probes that select ports by name will use {first}"
                 )
             elif name:
-                named[name] = here
+                named[name] = (container, index)
     yield from clashes
+
+
+def _port_at(container: _Container, index: int, spec: Path) -> Path:
+    return container.at(spec) / "ports" / index
 
 
 def _clash(port: Object, other: Object) -> str:
