@@ -158,9 +158,12 @@ def _apply(
     last = held.get(who)
     result: Object = merged(rules.schema, live, applied)
     mine = entries.entry(who, rules.api_version, fields, last.get("time", "") if last is not None else "")
+    bare = result
     if last is not None:
-        result = _pruned(result, {**held, who: mine}, last, rules)
-    changed, removed = compare(rules.schema, owned_part(live), owned_part(result))
+        gone = _no_longer_applied(result, {**held, who: mine}, last, rules.schema)
+        bare = without(rules.schema, result, gone, nulls=True)
+        result = without(rules.schema, result, gone, nulls=False)
+    changed, removed = compare(rules.schema, owned_part(live), owned_part(bare))
     changed, removed = recursive_difference(changed, rules.reset), recursive_difference(removed, rules.reset)
     compare_in = comparing(live, result, rules.reset, rules.convert)
     conflicts = {} if force else contested(held, who, changed, rules.api_version, compare_in)
@@ -178,26 +181,22 @@ def _apply(
 # --- taking away what is no longer applied
 
 
-def _pruned(result: Object, owners: Managers, last: Object, rules: _Applying) -> Object:
-    """Less what the manager applied last time, and nobody applies or owns now. In another version this works on the
-    object as it is there; without a way to convert, the same paths are taken to mean the same.
+def _no_longer_applied(result: Object, owners: Managers, last: Object, schema: Schema) -> FieldSet:
+    """What the manager applied last time, and nobody applies or owns now. Entries of other versions are taken to mean
+    the same paths.
     """
-    if not last["fieldsV1"]:
-        return result
-    schema = rules.schema
     previous = with_structs(schema, last["fieldsV1"])
     owned: FieldSet = {}
     for made in owners.values():
         owned = union(owned, made["fieldsV1"])
     owned = with_structs(schema, owned)
     if not difference(previous, owned):
-        return result
+        return LEAF
     everything = with_structs(schema, applied_set(schema, result))
-    rest = without(schema, result, previous)
+    rest = without(schema, result, previous, nulls=True)
     unowned = difference(everything, union(with_structs(schema, applied_set(schema, rest)), owned))
-    rest = without(schema, result, unowned)
-    gone = intersection(difference(everything, with_structs(schema, applied_set(schema, rest))), previous)
-    return without(schema, result, gone)
+    rest = without(schema, result, unowned, nulls=True)
+    return intersection(difference(everything, with_structs(schema, applied_set(schema, rest))), previous)
 
 
 # --- client-side apply

@@ -82,10 +82,10 @@ def track_update(
         after = _tracked(live, new, held, who, schema, api_version, now, reset, convert)
     except FieldSetError:
         return
-    if known is not None and after == entries.stored(known):
-        meta["managedFields"] = known
-    elif after:
-        meta["managedFields"] = entries.encoded(after)
+    if not after:
+        return
+    unchanged = after is held and (subresource or sent is None or sent == known)
+    meta["managedFields"] = known if unchanged else entries.encoded(after)
 
 
 def settle_times(live: Object, new: Object) -> None:
@@ -167,6 +167,8 @@ def _tracked(
         changed, removed = compare(schema, owned_part(live), owned_part(new))
     changed = recursive_difference(changed, reset)
     removed = recursive_difference(removed, reset)
+    if not changed and not removed:
+        return entries.capped(held)
     after = lost(held, changed, removed, api_version, comparing(live, new, reset, convert))
     if changed:
         previous = after.get(who)

@@ -186,38 +186,43 @@ def _merged_items(schema: Schema, live: list[Json], applied: list[Json]) -> list
 # --- take away
 
 
-def without(schema: Schema, value: Object, fields: FieldSet) -> Object:
-    """The object less these places and all below them. Containers that this empties go as well."""
-    return _without_fields(schema, value, fields) if fields else value
+def without(schema: Schema, value: Object, fields: FieldSet, *, nulls: bool) -> Object:
+    """The object less these places and all below them. A container that this empties is left out; or, for working out
+    who owns what, becomes null: nothing is in it, and yet it may be somebody's.
+    """
+    return _without_fields(schema, value, fields, nulls) or {} if fields else value
 
 
-def _without_fields(schema: Schema, value: Object, gone: FieldSet) -> Object:
+def _without_fields(schema: Schema, value: Object, gone: FieldSet, nulls: bool) -> Object | None:
     fields = declared(schema)
     unknown = others(schema)
     result: Object = {}
+    emptied = False
     for key, part in value.items():
         below = gone.get("f:" + key)
         if below is None:
             result[key] = part
         elif not holds(below):
-            rest = _without(fields.get(key) or unknown, part, below)
-            if rest is not None:
+            rest = _without(fields.get(key) or unknown, part, below, nulls)
+            if rest is not None or nulls or part is None:
                 result[key] = rest
-    return result
+            else:
+                emptied = True
+    return result if result or emptied else None
 
 
-def _without(schema: Schema, value: Json, gone: FieldSet) -> Json:
+def _without(schema: Schema, value: Json, gone: FieldSet, nulls: bool) -> Json:
     if type(value) not in (dict, list) or not value or is_atomic(schema, value):
         return value
     if type(value) is dict:
-        return _without_fields(schema, value, gone) or None
+        return _without_fields(schema, value, gone, nulls)
     result = []
     for item in value:
         below = gone.get(step_of(schema, item))
         if below is None:
             result.append(item)
         elif not holds(below):
-            rest = _without(schema.items, item, below)
+            rest = _without(schema.items, item, below, nulls)
             if rest is not None:
                 result.append(rest)
     return result or None

@@ -11,8 +11,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import orjson
-
 from ropewalk.kube.machinery.apply.field_sets import LEAF, FieldSet, FieldSetError, key_step, ordered, value_step
 from ropewalk.kube.machinery.objects import Json, Object
 from ropewalk.kube.machinery.schema import ANY, Schema, Shape
@@ -59,7 +57,7 @@ def step_of(schema: Schema, item: Json) -> str:
         key = keys[0]
         value = item.get(key)
         if type(value) is str:
-            return _single_key_step(key, value)
+            return key_step({key: value})
     defaults = schema.key_defaults
     told: dict[str, Any] = {}
     for key in keys:
@@ -74,10 +72,6 @@ def step_of(schema: Schema, item: Json) -> str:
             + "] (and doesn't have default values for any key fields)"
         )
     return key_step(told)
-
-
-def _single_key_step(key: str, value: str) -> str:
-    return f'k:{{"{key}":{orjson.dumps(value).decode()}}}'
 
 
 def _set_step(item: Json) -> str:
@@ -143,25 +137,34 @@ def _applied(schema: Schema, value: Json) -> FieldSet | None:
 
 
 def whole(schema: Schema, value: Json) -> FieldSet:
-    """Every place from this one down, as it stands under the step to it."""
-    kind = type(value)
-    if (kind is not dict and kind is not list) or not value or is_atomic(schema, value):
-        return LEAF
-    result: FieldSet = {".": LEAF}
-    if kind is list:
-        items = schema.items
-        below = {
-            step: whole(items, found[0]) if len(found) == 1 else LEAF for step, found in by_step(schema, value).items()
-        }
-        result.update(ordered(below) if len(below) > 1 else below)
+    """Every place from this one down, as it stands under the step to it. Every create walks through here."""
+    if type(value) is dict:
+        if not value or schema.atomic or schema.definition == _RAW_EXTENSION:
+            return LEAF
+        result: FieldSet = {".": LEAF}
+        if schema.shape is _OBJECT:
+            fields = schema.fields
+            for key in sorted(value):
+                part = value[key]
+                kind = type(part)
+                if kind is dict or kind is list:
+                    result["f:" + key] = whole(fields.get(key) or ANY, part)
+                else:
+                    result["f:" + key] = LEAF
+            return result
+        items = others(schema)
+        for key in sorted(value):
+            result["f:" + key] = whole(items, value[key])
         return result
-    fields = declared(schema)
-    unknown = others(schema)
-    for key in sorted(value):
-        part = value[key]
-        kind = type(part)
-        result["f:" + key] = whole(fields.get(key) or unknown, part) if kind is dict or kind is list else LEAF
-    return result
+    if type(value) is not list or not value or schema.list_type == "atomic":
+        return LEAF
+    items = schema.items
+    if len(value) == 1:
+        return {".": LEAF, step_of(schema, value[0]): whole(items, value[0])}
+    below = {
+        step: whole(items, found[0]) if len(found) == 1 else LEAF for step, found in by_step(schema, value).items()
+    }
+    return {".": LEAF, **ordered(below)}
 
 
 def created_set(schema: Schema, value: Object) -> FieldSet:
@@ -175,7 +178,6 @@ def created_set(schema: Schema, value: Object) -> FieldSet:
 
 def _created_fields(schema: Schema, value: Object) -> FieldSet:
     fields = declared(schema)
-    unknown = others(schema)
     required = schema.required
     result: FieldSet = {}
     for key in sorted(value):
@@ -184,16 +186,18 @@ def _created_fields(schema: Schema, value: Object) -> FieldSet:
         if kind is not dict and kind is not list:
             result["f:" + key] = LEAF
             continue
-        field = fields.get(key) or unknown
-        if kind is dict and field.shape is _OBJECT and not field.atomic and (key in _BY_VALUE or key in required):
-            below = _created_fields(field, part)
-            if below:
-                result["f:" + key] = below
-            continue
-        below = whole(field, part)
-        if key in required and kind is list and "." in below:
-            below = {step: under for step, under in below.items() if step != "."}
-        result["f:" + key] = below
+        field = fields.get(key) or others(schema)
+        if key in required or (kind is dict and key in _BY_VALUE):
+            if kind is dict and field.shape is _OBJECT and not field.atomic:
+                below = _created_fields(field, part)
+                if below:
+                    result["f:" + key] = below
+                continue
+            if kind is list:
+                below = whole(field, part)
+                result["f:" + key] = {step: under for step, under in below.items() if step != "."}
+                continue
+        result["f:" + key] = whole(field, part)
     return result
 
 

@@ -149,6 +149,9 @@ def _check_order(changes: list[Json], order: list[Json], merge_key: str) -> None
     if not changes or not order:
         return
     key = _key_of(merge_key)
+    for item in changes:
+        if merge_key and type(item) is not dict:
+            raise _bad_type({}, item)
     wanted = iter(order)
     for item in changes:
         if type(item) is dict and DIRECTIVE in item:
@@ -235,7 +238,7 @@ def _ordered(merged: list[Json], wanted: list[Json], original: list[Json], merge
         value = key(item)
         (named if value in wanted_places else others).append((value, item))
     named.sort(key=lambda pair: wanted_places[pair[0]])
-    others.sort(key=lambda pair: original_places.get(pair[0], -1))
+    others.sort(key=lambda pair: original_places.get(pair[0], len(original)))
     result: list[Json] = []
     waiting = 0
     for value, item in named:
@@ -342,4 +345,5 @@ def _unknown_directive(directive: Json, where: Object) -> StatusFault:
 
 
 def _bad_type(expected: Json, found: Json) -> StatusFault:
-    return _unnamed(f"expected a {type_name(expected)}, but received a {type_name(found)}")
+    received = "%!s(<nil>)" if found is None else type_name(found)  # Go's own slip
+    return _unnamed(f"expected a {type_name(expected)}, but received a {received}")
