@@ -5,6 +5,7 @@ https://kubernetes.io/docs/concepts/workloads/controllers/statefulset/
 from __future__ import annotations
 
 from ropewalk.kube.kinds import int_or_percent
+from ropewalk.kube.kinds.apps.claim_templates import claim_warnings, default_claim_template
 from ropewalk.kube.kinds.apps.deployments import replica_counts
 from ropewalk.kube.kinds.cells import AGE, NAME, template_columns, text
 from ropewalk.kube.kinds.checks import (
@@ -14,8 +15,8 @@ from ropewalk.kube.kinds.checks import (
     not_decremented,
     same,
 )
-from ropewalk.kube.kinds.core import persistent_volume_claims as claims
 from ropewalk.kube.kinds.core.checks import unsupported
+from ropewalk.kube.kinds.core.persistent_volume_claims import validate_claim_spec
 from ropewalk.kube.kinds.core.pod_template_rules import default_pod_template, validate_pod_template
 from ropewalk.kube.kinds.workloads import (
     SPEC,
@@ -63,9 +64,7 @@ class StatefulSets(KeepsMetadata):
         spec = obj.setdefault("spec", {})
         default_pod_template(spec.setdefault("template", {}))
         for claim in spec.get("volumeClaimTemplates") or ():
-            claim.setdefault("apiVersion", "v1")
-            claim.setdefault("kind", "PersistentVolumeClaim")
-            claims.default_claim(claim)
+            default_claim_template(claim)
         if not spec.get("podManagementPolicy"):
             spec["podManagementPolicy"] = "OrderedReady"
         strategy = spec.setdefault("updateStrategy", {})
@@ -92,7 +91,7 @@ class StatefulSets(KeepsMetadata):
         spec = obj.get("spec") or {}
         _validate_policies(spec, errors)
         for index, claim in enumerate(spec.get("volumeClaimTemplates") or ()):
-            claims.validate_claim_spec(claim.get("spec") or {}, SPEC / "volumeClaimTemplates" / index / "spec", errors)
+            validate_claim_spec(claim.get("spec") or {}, SPEC / "volumeClaimTemplates" / index / "spec", errors)
         _validate_counts(spec, errors)
         if spec.get("serviceName"):
             errors.messages(SPEC / "serviceName", spec["serviceName"], names.dns1123_label(spec["serviceName"]))
@@ -121,7 +120,7 @@ class StatefulSets(KeepsMetadata):
         spec = new.get("spec") or {}
         for index, claim in enumerate(spec.get("volumeClaimTemplates") or ()):
             path = SPEC / "volumeClaimTemplates" / index
-            found += claims.claim_warnings(claim.get("spec") or {}, path if old is None else path / "Spec")
+            found += claim_warnings(claim.get("spec") or {}, path if old is None else path / "Spec")
         if spec.get("revisionHistoryLimit", 0) < 0:
             found.append(
                 "spec.revisionHistoryLimit: a negative value retains all historical revisions; a value >= 0 is"

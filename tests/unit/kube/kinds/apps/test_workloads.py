@@ -218,6 +218,7 @@ class TestGenerations:
 
 
 class TestStatefulSets:
+    storage = ("spec", "volumeClaimTemplates", 0, "spec", "resources", "requests", "storage")
     claim: ClassVar[Object] = {
         "metadata": {"name": "data"},
         "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}},
@@ -236,7 +237,22 @@ class TestStatefulSets:
             mounts,
         )
         assert creation(STATEFUL_SETS, obj) == []
-        assert "kind" in created(STATEFUL_SETS, obj)["spec"]["volumeClaimTemplates"][0]
+        assert created(STATEFUL_SETS, obj)["spec"]["volumeClaimTemplates"] == [
+            {
+                **self.claim,
+                "apiVersion": "v1",
+                "kind": "PersistentVolumeClaim",
+                "spec": {**self.claim["spec"], "volumeMode": "Filesystem"},
+                "status": {"phase": "Pending"},
+            }
+        ]
+
+    def test_fractions_of_bytes_are_warned_of(self) -> None:
+        obj = changed(_with(volumeClaimTemplates=[self.claim]), *self.storage, "100m")
+        assert STATEFUL_SETS.warnings(created(STATEFUL_SETS, obj), None) == [
+            'spec.volumeClaimTemplates[0].resources.requests[storage]: fractional byte value "100m" is invalid, must be'
+            " an integer"
+        ]
 
     @pytest.mark.parametrize("field", ["serviceName", "podManagementPolicy", "volumeClaimTemplates", "selector"])
     def test_what_may_not_change(self, field: str) -> None:
