@@ -9,6 +9,6 @@ from ropewalk.kube.machinery.objects import Object, metadata
 
 
 def check_eviction(eviction: Object, pod: str) -> None:
-    """Refuse what names another pod than the URL does, and an eviction nobody could ask for."""
+    """Refuse what names another pod than the URL does."""
     if metadata(eviction).get("name", "") != pod:
         raise errors.bad_request("name in URL does not match name in Eviction object")

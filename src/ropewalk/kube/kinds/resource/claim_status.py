@@ -32,6 +32,21 @@ LONGEST_INTERFACE = 256
 LONGEST_HARDWARE_ADDRESS = 128
 
 
+DISABLED_OF_RESULTS = ("tolerations", "bindingConditions", "bindingFailureConditions", "shareID", "consumedCapacity")
+"""Fields of features that 1.35 leaves off."""
+
+
+def drop_from_status(new: Object, old: Object) -> None:
+    """In place: fields nobody may set, and what drivers said of devices that are given back now."""
+    status = new.get("status") or {}
+    for result in at(status, "allocation", "devices", "results") or ():
+        for name in DISABLED_OF_RESULTS:
+            result.pop(name, None)
+    gone = _allocated(old.get("status") or {}) - _allocated(status)
+    if gone and "devices" in status:
+        status["devices"] = [device for device in status["devices"] if _identity(device) not in gone]
+
+
 def validate_status(new: Object, old: Object, errors: FieldErrors) -> None:
     status, before = new.get("status") or {}, old.get("status") or {}
     reserved, allocation = status.get("reservedFor") or [], status.get("allocation")
@@ -85,9 +100,13 @@ def _identity(device: Object) -> str:
     return "/".join(device.get(name, "") for name in ("driver", "pool", "device"))
 
 
+def _allocated(status: Object) -> set[str]:
+    return {_identity(one) for one in at(status, "allocation", "devices", "results") or ()}
+
+
 def _validate_devices(status: Object, errors: FieldErrors) -> None:
     devices = status.get("devices") or []
-    allocated = {_identity(one) for one in at(status, "allocation", "devices", "results") or ()}
+    allocated = _allocated(status)
 
     def judge(device: Object, here: Path) -> None:
         check_driver_name(errors, here / "driver", device.get("driver", ""))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ropewalk.kube.kinds.cells import AGE, NAME, text
 from ropewalk.kube.kinds.checks import immutable
-from ropewalk.kube.kinds.resource.claim_status import validate_status
+from ropewalk.kube.kinds.resource.claim_status import drop_from_status, validate_status
 from ropewalk.kube.kinds.resource.device_rules import (
     Compiler,
     any_selector,
@@ -77,6 +77,10 @@ class ResourceClaims(Strategy):
     def prepare_update(self, new: Object, old: Object) -> None:
         super().prepare_update(new, old)
         drop_disabled(at(new, "spec", "devices") or {})
+
+    def prepare_status_update(self, new: Object, old: Object) -> None:
+        super().prepare_status_update(new, old)
+        drop_from_status(new, old)
 
     async def before_create(self, obj: Object, api: Api, *, dry_run: bool) -> Callable[[], None] | None:
         await _authorize_admin(at(obj, "spec", "devices") or {}, SPEC / "devices", "ResourceClaim", obj, api)

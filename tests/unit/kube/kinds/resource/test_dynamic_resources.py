@@ -137,6 +137,13 @@ class TestStatus:
         assert found.startswith("status.allocation: ")
         assert status_update(CLAIMS, {}, before) == []
 
+    def test_what_drivers_said_goes_with_the_devices(self) -> None:
+        status = {"allocation": ALLOCATION, "devices": [{**RESULT, "data": {"x": 1}}]}
+        before = changed(self.old, "status", status)
+        new = changed(before, "status", "allocation", None)
+        CLAIMS.prepare_status_update(new, before)
+        assert new["status"] == {"devices": []}
+
     def test_nobody_new_while_it_goes(self) -> None:
         going = changed(self.old, "metadata", "deletionTimestamp", "2026-01-01T00:00:00Z")
         found = status_update(CLAIMS, {"allocation": ALLOCATION, "reservedFor": [CONSUMER]}, going)
