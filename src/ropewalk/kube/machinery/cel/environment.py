@@ -115,7 +115,8 @@ class Environment:
     ) -> None:
         self._variables = frozenset(variables)
         self._messages = tuple(messages)
-        self._compiler = Compiler(escaped=escaped)
+        dotted = frozenset(name for name in variables if "." in name)
+        self._compiler = Compiler(escaped=escaped, dotted_variables=dotted)
         self._env = _library_environment(variables, pool)
 
     def compile(self, text: str, returns: Sequence[str] = ()) -> Program:

@@ -107,8 +107,9 @@ class Compiler:
     them (`__dash__`, …). https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resource-definitions/
     """
 
-    def __init__(self, *, escaped: bool = False) -> None:
+    def __init__(self, *, escaped: bool = False, dotted_variables: frozenset[str] = frozenset()) -> None:
         self._escaped = escaped
+        self._dotted = dotted_variables
 
     def build(self, node: Node) -> Step:
         if isinstance(node, Constant):
@@ -129,6 +130,8 @@ class Compiler:
         qualified = dotted(node)
         if qualified in TYPES:
             return _constant(TypeValue(TYPES[qualified]))
+        if qualified in self._dotted and not node.test_only:
+            return _identifier(qualified)
         operand, name = self.build(node.operand), unescaped(node.field) if self._escaped else node.field
         if node.test_only:
             return lambda frame: _has(operand(frame), name)

@@ -351,7 +351,7 @@ def _semver(text: str, normalize: bool = False) -> Semver:
         text = ".".join(numbers) + text[len(head) :]
     found = _SEMVER.fullmatch(text)
     if found is None or len(text) > 256:
-        raise EvaluationError(f"Invalid semantic version {text!r}")
+        raise EvaluationError(f'Invalid semantic version "{text}"')
     return Semver((int(found[1]), int(found[2]), int(found[3])), tuple((found[4] or "").split(".")) if found[4] else ())
 
 
