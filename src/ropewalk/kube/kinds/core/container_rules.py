@@ -31,6 +31,7 @@ _RESTART_POLICIES = ("Always", "Never", "OnFailure")
 _EXIT_OPERATORS = ("In", "NotIn")
 _MOST_RULES, _MOST_CODES = 20, 255
 _ONLY_SIDECARS = "may not be set for init containers without restartPolicy=Always"
+_RULES_NEED_POLICY = "must specify restartPolicy when restart rules are used"
 _NOT_EPHEMERAL = "cannot be set for an Ephemeral Container"
 _FORBIDDEN_IN_EPHEMERAL = (
     "ports",
@@ -85,11 +86,7 @@ def validate_init_containers(containers: Sequence[Object], pod: Surroundings, pa
     for index, container in enumerate(containers):
         here = path / index
         _validate_common(container, pod, here, errors)
-        if container.get("restartPolicyRules") and is_sidecar(container):
-            text = "restartPolicyRules are not allowed for init containers with restart policy Always"
-            errors.forbidden(here / "restartPolicyRules", text)
-        elif not is_sidecar(container):
-            _validate_restarts(container, here, errors)
+        _validate_init_restarts(container, here, errors)
         name = container.get("name", "")
         if name in taken:
             errors.duplicate(here / "name", name)
@@ -105,6 +102,7 @@ def validate_init_containers(containers: Sequence[Object], pod: Surroundings, pa
             for step in ("lifecycle", "livenessProbe", "readinessProbe", "startupProbe"):
                 if container.get(step) is not None:
                     errors.forbidden(here / step, _ONLY_SIDECARS)
+    taken.update(container.get("name", "") for container in containers)
 
 
 def validate_ephemeral_containers(
@@ -124,7 +122,8 @@ def validate_ephemeral_containers(
         if target and target not in lasting:
             errors.not_found(here / "targetContainerName", target)
         for step in _FORBIDDEN_IN_EPHEMERAL:
-            if container.get(step):
+            value = container.get(step)
+            if value is not None and value not in ([], {} if step == "resources" else []):
                 errors.forbidden(here / step, _NOT_EPHEMERAL)
         for place, mount in enumerate(container.get("volumeMounts") or ()):
             for step in ("subPath", "subPathExpr"):
@@ -223,6 +222,18 @@ def _validate_resize_policies(policies: Sequence[Object], restart_policy: str, p
             errors.invalid(path, restart, "must be 'NotRequired' when `restartPolicy` is 'Never'")
 
 
+def _validate_init_restarts(container: Object, path: Path, errors: FieldErrors) -> None:
+    policy, rules = container.get("restartPolicy"), container.get("restartPolicyRules")
+    if policy is None:
+        if rules:
+            errors.required(path / "restartPolicy", _RULES_NEED_POLICY)
+    elif policy != "Always":
+        _validate_restarts(container, path, errors)
+    elif rules:
+        text = "restartPolicyRules are not allowed for init containers with restart policy Always"
+        errors.forbidden(path / "restartPolicyRules", text)
+
+
 def _validate_restarts(container: Object, path: Path, errors: FieldErrors) -> None:
     """A container's own restart policy and its rules by exit code.
     https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#container-restart-rules
@@ -231,7 +242,7 @@ def _validate_restarts(container: Object, path: Path, errors: FieldErrors) -> No
     if policy is None:
         if not rules:
             return
-        errors.required(path / "restartPolicy", "must specify restartPolicy when restart rules are used")
+        errors.required(path / "restartPolicy", _RULES_NEED_POLICY)
     elif policy not in _RESTART_POLICIES:
         unsupported(errors, path / "restartPolicy", policy, _RESTART_POLICIES)
     if len(rules) > _MOST_RULES:

@@ -1,5 +1,6 @@
 """Parts of a pod as Kubernetes spells them inside its messages: its internal types have no JSON names, so fields appear
-under their Go names. Nothing but messages reads this; absent fields, which Go prints as null, are left out.
+under their Go names. Nothing but messages reads this; absent fields, which Go prints as null, are left out but of the
+few types that `go_struct` knows.
 """
 
 from __future__ import annotations
@@ -39,9 +40,48 @@ _INITIALISMS = {
     "nfs": "NFS",
     "fc": "FC",
     "uid": "UID",
+    "gmsaCredentialSpec": "GMSACredentialSpec",
+    "gmsaCredentialSpecName": "GMSACredentialSpecName",
     "seLinuxOptions": "SELinuxOptions",
     "seLinuxChangePolicy": "SELinuxChangePolicy",
 }
+
+
+_STRUCTS = {
+    "AppArmorProfile": ("type", "localhostProfile"),
+    "Capabilities": ("add", "drop"),
+    "PodResourceClaim": ("name", "resourceClaimName", "resourceClaimTemplateName"),
+    "SELinuxOptions": ("user", "role", "type", "level"),
+    "SeccompProfile": ("type", "localhostProfile"),
+    "SecurityContext": (
+        "capabilities",
+        "privileged",
+        "seLinuxOptions",
+        "windowsOptions",
+        "runAsUser",
+        "runAsGroup",
+        "runAsNonRoot",
+        "readOnlyRootFilesystem",
+        "allowPrivilegeEscalation",
+        "procMount",
+        "seccompProfile",
+        "appArmorProfile",
+    ),
+    "WindowsOptions": ("gmsaCredentialSpecName", "gmsaCredentialSpec", "runAsUserName", "hostProcess"),
+}
+"""Types that messages print whole: their fields, in Go's order."""
+_TEXTS = {"name", "type", "user", "role", "level"}
+"""Of these, the fields that are plain strings: empty where absent, not null."""
+
+
+def go_struct(kind: str, value: Json) -> Json:
+    """One of `_STRUCTS` as Go prints it, with what is absent."""
+    spelling: dict[str, Json] = {}
+    for name in _STRUCTS[kind]:
+        spelled = _INITIALISMS.get(name, name[:1].upper() + name[1:])
+        part = value.get(name, "" if name in _TEXTS else None)
+        spelling[spelled] = go_struct(spelled, part) if isinstance(part, dict) else part
+    return spelling
 
 
 def go_spelled(value: Json) -> Json:

@@ -216,7 +216,9 @@ def _of_profiles(
             continue
         said = profile_of_annotation(annotations[key])
         # A pod has taken its annotations over into fields by now: a field that says the same came from there.
-        given = own.get("appArmorProfile") if of_template else (own.get("appArmorProfile") if said is None else None)
+        given = own.get("appArmorProfile")
+        if not of_template and given == said:
+            given = None
         whole = context.get("appArmorProfile")
         if given is None and (whole is None or whole != said):
             yield f'{here.key(key)}: deprecated since v1.30; use the "appArmorProfile" field instead'

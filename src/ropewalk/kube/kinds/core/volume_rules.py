@@ -282,4 +282,5 @@ def _validate_devices(
             errors.invalid(at_name, name, "must not already exist in volumeMounts")
         if target in mounted.values():
             errors.invalid(at_target, target, "must not already exist as a path in volumeMounts")
-        names_seen.add(name)
+        if name:
+            names_seen.add(name)

@@ -130,7 +130,7 @@ RESOURCES: list[tuple[dict[str, Any], Complaints]] = [
         [
             (
                 "resourceClaims[0]",
-                'Invalid value: {"Name":"a"}: must specify one of: `resourceClaimName`, `resourceClaimTemplateName`',
+                'Invalid value: {"Name":"a","ResourceClaimName":null,"ResourceClaimTemplateName":null}: must specify one of: `resourceClaimName`, `resourceClaimTemplateName`',
             )
         ],
     ),
