@@ -15,34 +15,39 @@ log = logger(__name__)
 MAX_CONNECTIONS = 256
 
 
-async def forward(client: ForwardClient, opener: Opener, place: Place, *, fixed: bool) -> None:
-    """Until the client is gone; with `fixed` also once every connection it began with has ended."""
+async def forward(client: ForwardClient, opener: Opener, place: Place, *, expected: int = 0) -> None:
+    """Until the client is gone, or (where they are counted) once all the connections that are `expected` have ended."""
     loop = asyncio.get_running_loop()
     living: set[asyncio.Task[None]] = set()
-    begun = 0
+    all_ended = asyncio.Event()
+    over = 0
+
+    def ended(task: asyncio.Task[None]) -> None:
+        nonlocal over
+        living.discard(task)
+        over += 1
+        if over == expected:
+            all_ended.set()
 
     async def accept() -> None:
-        nonlocal begun
         async for connection in client.connections():
             if len(living) >= MAX_CONNECTIONS:
                 await _turn_away(connection, "too many connections are forwarded already")
                 continue
-            begun += 1
             task = loop.create_task(_one(connection, opener, place))
             living.add(task)
-            task.add_done_callback(living.discard)
+            task.add_done_callback(ended)
 
     accepting = loop.create_task(accept())
+    counting = loop.create_task(all_ended.wait())
     try:
-        while not accepting.done():
-            await asyncio.wait({accepting, *living}, return_when=asyncio.FIRST_COMPLETED)
-            if fixed and begun and not living:
-                return
-        accepting.result()
+        await asyncio.wait((accepting, counting), return_when=asyncio.FIRST_COMPLETED)
+        if accepting.done():
+            accepting.result()
     except ClientGone as gone:
         log.debug("the client of a port-forward left", workload=place.workload, reason=gone)
     finally:
-        tasks = (accepting, *living)
+        tasks = (accepting, counting, *living)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

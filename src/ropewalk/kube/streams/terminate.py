@@ -87,7 +87,7 @@ class PodStreams:
 
         async def over_spdy(session: SpdySession) -> None:
             client = spdy_clients.SpdyForward(session, self._clock)
-            await port_forward.forward(client, self._opener, place, fixed=False)
+            await port_forward.forward(client, self._opener, place)
 
         if websocket.is_websocket(request):
             tunnelled = tuple(TUNNEL + version for version in spdy_clients.PORT_PROTOCOLS)
@@ -102,7 +102,7 @@ class PodStreams:
 
             async def over_channels(socket: websocket.WebSocket) -> None:
                 client = channels.ChannelForward(socket, protocol, ports)
-                await port_forward.forward(client, self._opener, place, fixed=True)
+                await port_forward.forward(client, self._opener, place, expected=len(ports))
 
             return websocket.accept(request, protocol, self._clock, over_channels)
         if spdy_clients.is_spdy(request):

@@ -56,7 +56,7 @@ def test_init_containers_wait_for_each_other_and_sidecars_only_for_a_start() -> 
     inits = [{"name": "i1"}, {"name": "side", "restartPolicy": "Always"}, {"name": "i2"}]
     made = lowered(pod({"name": "web"}, initContainers=inits, restartPolicy="Never"))
     rules = {container.name: container.restart for container in made.containers}
-    assert rules == {name: RestartRule.NEVER for name in ("i1", "i2", "web")} | {"side": RestartRule.ALWAYS}
+    assert rules == dict.fromkeys(("i1", "i2", "web"), RestartRule.NEVER) | {"side": RestartRule.ALWAYS}
     assert made.container("web").depends_on == (
         Dependency("i1", StartCondition.SUCCEEDED),
         Dependency("side", StartCondition.STARTED),

@@ -1,4 +1,4 @@
-"""Simulated nodes end to end: pods are bound, run by agents over the production protocol, told of, stopped and deleted."""
+"""Simulated nodes end to end: pods are bound, run by agents over the agent protocol, told of, stopped and deleted."""
 
 from __future__ import annotations
 
