@@ -39,6 +39,7 @@ from ropewalk.kube.machinery.apply.typed import merged, problems, with_structs, 
 from ropewalk.kube.machinery.apply.walking import applied_set, compare
 from ropewalk.kube.machinery.errors import StatusFault, bad_request
 from ropewalk.kube.machinery.objects import Object, annotations_of, metadata
+from ropewalk.kube.machinery.patch.go_text import text
 from ropewalk.kube.machinery.resources import GroupVersionKind
 from ropewalk.kube.machinery.schema import Schema
 
@@ -107,7 +108,10 @@ def _check(live: Object | None, applied: Object, schema: Schema, api_version: st
     version, kind = applied.get("apiVersion", ""), applied.get("kind", "")
     if version != api_version or (live is not None and kind != live.get("kind", kind)):
         raise bad_request(f"invalid object type: {_gvk(version, kind)}")
-    if type(applied.get("metadata")) is dict and applied["metadata"].get("managedFields") is not None:
+    meta = applied.get("metadata", {})
+    if type(meta) is not dict:
+        raise _unfit(applied, "patch", f".metadata: expected map, got &{{{text(meta)}}}")
+    if meta.get("managedFields") is not None:
         raise bad_request("metadata.managedFields must be nil")
     told = problems(schema, applied)
     if told:
@@ -225,8 +229,8 @@ def _with_last_applied(result: Object, applied: Object) -> Object:
     meta = dict(metadata(applied))
     if "annotations" in meta:
         meta["annotations"] = {key: value for key, value in annotations_of(applied).items() if key != LAST_APPLIED}
-    text = orjson.dumps({**applied, "metadata": meta}, option=orjson.OPT_SORT_KEYS).decode() + "\n"
-    notes = {**annotations_of(result), LAST_APPLIED: text}
+    configuration = orjson.dumps({**applied, "metadata": meta}, option=orjson.OPT_SORT_KEYS).decode() + "\n"
+    notes = {**annotations_of(result), LAST_APPLIED: configuration}
     if sum(len(key.encode()) + len(value.encode()) for key, value in notes.items()) > _MAX_ANNOTATIONS:
         del notes[LAST_APPLIED]
     return {**result, "metadata": {**metadata(result), "annotations": notes}}

