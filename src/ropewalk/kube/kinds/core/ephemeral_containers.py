@@ -6,9 +6,9 @@ from __future__ import annotations
 
 from ropewalk.kube.kinds.core.go_spelling import difference
 from ropewalk.kube.kinds.core.pod_annotations import check_annotation_updates
-from ropewalk.kube.kinds.core.pod_spec_rules import MIRROR
+from ropewalk.kube.kinds.core.pod_spec_rules import MIRROR, NOWHERE
 from ropewalk.kube.kinds.core.pod_updates import ANNOTATIONS, SPEC, validate_pod
-from ropewalk.kube.machinery.fields import ROOT, FieldErrors, spelled
+from ropewalk.kube.machinery.fields import FieldErrors, spelled
 from ropewalk.kube.machinery.objects import Object, annotations_of
 from ropewalk.kube.machinery.strategy import Strategy, keep
 
@@ -32,7 +32,7 @@ class PodEphemeralContainers(Strategy):
 
     def validate_update(self, new: Object, old: Object, errors: FieldErrors) -> None:
         if MIRROR in annotations_of(old):
-            errors.forbidden(ROOT, "static pods do not support ephemeral containers")
+            errors.forbidden(NOWHERE, "static pods do not support ephemeral containers")
             return
         validate_pod(new, errors)
         check_annotation_updates(annotations_of(new), annotations_of(old), ANNOTATIONS, errors)

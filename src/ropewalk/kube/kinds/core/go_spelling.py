@@ -50,6 +50,8 @@ _INITIALISMS = {
 _STRUCTS = {
     "AppArmorProfile": ("type", "localhostProfile"),
     "Capabilities": ("add", "drop"),
+    "NodeSelectorRequirement": ("key", "operator", "values"),
+    "NodeSelectorTerm": ("matchExpressions", "matchFields"),
     "PodResourceClaim": ("name", "resourceClaimName", "resourceClaimTemplateName"),
     "SELinuxOptions": ("user", "role", "type", "level"),
     "SeccompProfile": ("type", "localhostProfile"),
@@ -70,7 +72,7 @@ _STRUCTS = {
     "WindowsOptions": ("gmsaCredentialSpecName", "gmsaCredentialSpec", "runAsUserName", "hostProcess"),
 }
 """Types that messages print whole: their fields, in Go's order."""
-_TEXTS = {"name", "type", "user", "role", "level"}
+_TEXTS = {"name", "type", "user", "role", "level", "key", "operator"}
 """Of these, the fields that are plain strings: empty where absent, not null."""
 
 
@@ -80,6 +82,8 @@ def go_struct(kind: str, value: Json) -> Json:
     for name in _STRUCTS[kind]:
         spelled = _INITIALISMS.get(name, name[:1].upper() + name[1:])
         part = value.get(name, "" if name in _TEXTS else None)
+        if spelled in ("MatchExpressions", "MatchFields") and part is not None:
+            part = [go_struct("NodeSelectorRequirement", requirement) for requirement in part]
         spelling[spelled] = go_struct(spelled, part) if isinstance(part, dict) else part
     return spelling
 

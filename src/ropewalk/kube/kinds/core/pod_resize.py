@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from ropewalk.kube.kinds.core.ephemeral_containers import keep_metadata
 from ropewalk.kube.kinds.core.pod_resources import is_sidecar, quality_of_service
 from ropewalk.kube.kinds.core.pod_spec import default_pod
-from ropewalk.kube.kinds.core.pod_spec_rules import MIRROR
+from ropewalk.kube.kinds.core.pod_spec_rules import MIRROR, NOWHERE
 from ropewalk.kube.kinds.core.pod_updates import SPEC, validate_pod
-from ropewalk.kube.machinery.fields import ROOT, FieldErrors, Path
+from ropewalk.kube.machinery.fields import FieldErrors, Path
 from ropewalk.kube.machinery.objects import Object, annotations_of
 from ropewalk.kube.machinery.strategy import Strategy, keep
 
@@ -46,10 +46,10 @@ class PodResize(Strategy):
     def validate_update(self, new: Object, old: Object, errors: FieldErrors) -> None:
         before, now = old.get("spec") or {}, new.get("spec") or {}
         if MIRROR in annotations_of(old):
-            errors.forbidden(ROOT, "static pods cannot be resized")
+            errors.forbidden(NOWHERE, "static pods cannot be resized")
             return
         if (before.get("os") or {}).get("name") == "windows":
-            errors.forbidden(ROOT, "windows pods cannot be resized")
+            errors.forbidden(NOWHERE, "windows pods cannot be resized")
             return
         validate_pod(new, errors)
         served = (old.get("status") or {}).get("qosClass") or quality_of_service(old)
@@ -59,7 +59,7 @@ class PodResize(Strategy):
         if not _node_can_resize(old):
             errors.forbidden(SPEC, "Pod running on node without support for resize")
         if any((spec.get("resources") or {}).get(kind) for spec in (before, now) for kind in ("limits", "requests")):
-            errors.forbidden(ROOT, _POD_LEVEL)
+            errors.forbidden(NOWHERE, _POD_LEVEL)
             return
         if _check_same_containers(now, before, errors):
             _check_only_resized(now, before, errors)

@@ -39,11 +39,13 @@ from ropewalk.kube.kinds.core.variables import check_file_volumes
 from ropewalk.kube.kinds.core.volume_rules import validate_volumes
 from ropewalk.kube.kinds.core.windows_options import validate_host_process
 from ropewalk.kube.machinery import names
-from ropewalk.kube.machinery.fields import ROOT, FieldErrors, Path
+from ropewalk.kube.machinery.fields import FieldErrors, Path
 from ropewalk.kube.machinery.objects import Object
 
 MIRROR = "kubernetes.io/config.mirror"
 """The annotation of a pod that mirrors one which its node runs from a file."""
+NOWHERE = Path("[]")
+"""What Kubernetes names where it refuses a pod as a whole."""
 CONTAINER_LISTS = ("initContainers", "containers", "ephemeralContainers")
 _RESTART_POLICIES = ("Always", "OnFailure", "Never")
 _DNS_POLICIES = ("ClusterFirstWithHostNet", "ClusterFirst", "Default", "None")
@@ -176,7 +178,7 @@ def _validate_claims(claims: Sequence[Object], pod: Object | None, path: Path, e
     seen: set[str] = set()
     for index, claim in enumerate(claims):
         if MIRROR in ((pod or {}).get("annotations") or {}):
-            errors.forbidden(ROOT, "static pods do not support resource claims")
+            errors.forbidden(NOWHERE, "static pods do not support resource claims")
             continue
         here = path / index
         name = claim.get("name")

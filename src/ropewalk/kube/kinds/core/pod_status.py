@@ -15,8 +15,8 @@ from ropewalk.kube.kinds.core.checks import (
     check_id,
     qualified_problems,
     subdomain_problems,
-    unsupported,
 )
+from ropewalk.kube.machinery.errors import Cause
 from ropewalk.kube.machinery.fields import ROOT, FieldErrors, Path
 from ropewalk.kube.machinery.objects import Object
 
@@ -25,10 +25,11 @@ FINISHED = ("Succeeded", "Failed")
 _SYSTEM_CONDITIONS = ("PodScheduled", "Ready", "Initialized")
 _STATUS_LISTS = (("containerStatuses", "containers"), ("initContainerStatuses", "initContainers"))
 _EPHEMERAL = "ephemeralContainerStatuses"
-_HEALTH = ("Healthy", "Unhealthy", "Unknown")
 _FAMILIES = "may specify no more than one IP for each IP family"
 _DROPPED = ("resources", "allocatedResources", "extendedResourceClaimStatus")
-"""Off by default in 1.35 (InPlacePodLevelResourcesVerticalScaling, DRAExtendedResource)."""
+"""Off by default in 1.35 (InPlacePodLevelResourcesVerticalScaling, DRAExtendedResource). So is what containers'
+statuses tell of their devices' health (ResourceHealthStatus).
+"""
 
 
 def condition(status: Object, kind: str) -> Object | None:
@@ -49,8 +50,12 @@ def set_condition(status: Object, wanted: Object, now: str) -> None:
 def settle_status(new: Object, old: Object) -> None:
     """Before a write of the status is judged: what an older kubelet leaves out stays as it was."""
     status, before = new.setdefault("status", {}), old.get("status") or {}
+    mirror_addresses(status)
     for step in _DROPPED:
         status.pop(step, None)
+    for step in ("containerStatuses", "initContainerStatuses", _EPHEMERAL):
+        for found in status.get(step) or ():
+            found.pop("allocatedResourcesStatus", None)
     for step in ("qosClass", "observedGeneration"):
         if not status.get(step) and before.get(step):
             status[step] = before[step]
@@ -62,6 +67,15 @@ def settle_status(new: Object, old: Object) -> None:
         generation = earlier.pop(0)
         if not found.get("observedGeneration") and generation:
             found["observedGeneration"] = generation
+
+
+def mirror_addresses(status: Object) -> None:
+    """`podIP` is the first of `podIPs`; where a client of old sets it alone or otherwise, it is what counts."""
+    first, every = status.get("podIP"), status.get("podIPs")
+    if first and (not every or every[0].get("ip") != first):
+        status["podIPs"] = [{"ip": first}]
+    elif every:
+        status["podIP"] = every[0].get("ip", "")
 
 
 def status_warnings(pod: Object) -> list[str]:
@@ -100,12 +114,6 @@ def validate_status(new: Object, old: Object, errors: FieldErrors) -> None:
     system = (spec.get("os") or {}).get("name", "linux")
     for step in ("containerStatuses", "initContainerStatuses", _EPHEMERAL):
         _check_users(status.get(step) or (), system, STATUS / step, errors)
-    for step, containers in _STATUS_LISTS:
-        _check_allocated(status.get(step) or (), spec.get(containers) or (), STATUS / step, errors)
-    for index, found in enumerate(status.get(_EPHEMERAL) or ()):
-        if found.get("allocatedResourcesStatus"):
-            here = STATUS / _EPHEMERAL / index / "allocatedResourcesStatus"
-            errors.forbidden(here, "must not be specified in container status")
 
 
 def _check_generation(holder: Object, path: Path, errors: FieldErrors) -> None:
@@ -177,6 +185,10 @@ def _check_addresses(step: str, status: Object, before: Object, errors: FieldErr
     for index, value in enumerate(listed):
         check_address(errors, STATUS / step / index, value, kept)
     if len(listed) > 1:
+        wrong = next((place for place, value in enumerate(listed) if address(value) is None), None)
+        if wrong is not None:
+            text = f"Internal error: failed to check for dual stack with error:invalid IP[{wrong}]: {listed[wrong]}"
+            errors.causes.append(Cause("InternalError", text, str(STATUS / step)))
         families = {type(address(value)) for value in listed}
         if len(listed) > 2 or families != {ipaddress.IPv4Address, ipaddress.IPv6Address}:
             shown = [{"IP": value} for value in listed]
@@ -196,38 +208,3 @@ def _check_users(statuses: Sequence[Object], system: str, path: Path, errors: Fi
         check_id(errors, here / "gid", user.get("gid", 0))
         for place, group in enumerate(user.get("supplementalGroups") or ()):
             check_id(errors, here / "supplementalGroups" / place, group)
-
-
-def _check_allocated(statuses: Sequence[Object], containers: Sequence[Object], path: Path, errors: FieldErrors) -> None:
-    by_name = {container.get("name"): container for container in containers}
-    for index, found in enumerate(statuses):
-        container = by_name.get(found.get("name"))
-        for place, allocated in enumerate(found.get("allocatedResourcesStatus") or ()):
-            here = path / index / "allocatedResourcesStatus" / place
-            if container is not None:
-                _check_allocated_name(allocated.get("name", ""), container.get("resources") or {}, here, errors)
-            seen: set[str] = set()
-            for number, resource in enumerate(allocated.get("resources") or ()):
-                if (health := resource.get("health", "")) not in _HEALTH:
-                    unsupported(errors, here / "resources" / number / "health", health, _HEALTH)
-                identity = resource.get("resourceID", "")
-                if identity in seen:
-                    errors.duplicate(here / "resources" / number / "resourceID", identity)
-                seen.add(identity)
-
-
-def _check_allocated_name(name: str, resources: Object, path: Path, errors: FieldErrors) -> None:
-    if name.startswith("claim:"):
-        known = {
-            f"claim:{claim.get('name', '')}" + (f"/{claim['request']}" if claim.get("request") else "")
-            for claim in resources.get("claims") or ()
-        }
-        text = (
-            "must match one of the container's resource claims in a format 'claim:<claimName>/<request>' or"
-            " 'claim:<claimName>' if request is empty"
-        )
-    else:
-        known = set(resources.get("requests") or ())
-        text = "must match one of the container's resource requests"
-    if name not in known:
-        errors.invalid(path / "name", name, text)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from ropewalk.kube.kinds.core.affinity import REQUIRED
 from ropewalk.kube.kinds.core.checks import LARGEST_INT32, between
 from ropewalk.kube.kinds.core.container_rules import check_image_spaces
-from ropewalk.kube.kinds.core.go_spelling import difference, go_spelled
+from ropewalk.kube.kinds.core.go_spelling import difference, go_struct
 from ropewalk.kube.kinds.core.pod_annotations import check_annotation_updates, validate_pod_annotations
 from ropewalk.kube.kinds.core.pod_spec_rules import validate_pod_spec
 from ropewalk.kube.kinds.core.tolerations import check_only_added
@@ -97,11 +97,12 @@ def _check_deadline(new: int | None, old: int | None, errors: FieldErrors) -> bo
 
 
 def _check_gates(new: Sequence[Object], old: Sequence[Object], errors: FieldErrors) -> None:
-    known = {gate.get("name", "") for gate in old}
-    for index, gate in enumerate(new):
-        if gate.get("name", "") not in known:
-            text = f"only deletion is allowed, but found new scheduling gate '{gate.get('name', '')}'"
-            errors.forbidden(SPEC / "schedulingGates" / index / "name", text)
+    added = {gate.get("name", ""): index for index, gate in enumerate(new)}
+    for gate in old:
+        added.pop(gate.get("name", ""), None)
+    for name, index in added.items():
+        text = f"only deletion is allowed, but found new scheduling gate '{name}'"
+        errors.forbidden(SPEC / "schedulingGates" / index / "name", text)
 
 
 def _masked(new: Object, old: Object) -> Object:
@@ -160,12 +161,12 @@ def _check_narrowed(new: Object, old: Object, errors: FieldErrors) -> None:
     here = SPEC / "affinity" / "nodeAffinity" / REQUIRED / _TERMS
     if len(terms) != len(terms_before):
         text = "no additions/deletions to non-empty NodeSelectorTerms list are allowed"
-        errors.invalid(here, go_spelled(terms), text)
+        errors.invalid(here, [go_struct("NodeSelectorTerm", term) for term in terms] or None, text)
         return
     for index, (term, before) in enumerate(zip(terms, terms_before, strict=True)):
         if not _only_adds(term, before):
             text = "only additions are allowed (no mutations or deletions)"
-            errors.invalid(here / index, go_spelled(term), text)
+            errors.invalid(here / index, go_struct("NodeSelectorTerm", term), text)
 
 
 def _only_adds(new: Object, old: Object) -> bool:

@@ -20,7 +20,13 @@ from ropewalk.kube.kinds.core.pod_columns import COLUMNS, pod_ip
 from ropewalk.kube.kinds.core.pod_resize import PodResize
 from ropewalk.kube.kinds.core.pod_resources import quality_of_service
 from ropewalk.kube.kinds.core.pod_spec import default_pod
-from ropewalk.kube.kinds.core.pod_status import FINISHED, set_condition, settle_status, validate_status
+from ropewalk.kube.kinds.core.pod_status import (
+    FINISHED,
+    mirror_addresses,
+    set_condition,
+    settle_status,
+    validate_status,
+)
 from ropewalk.kube.kinds.core.pod_updates import ANNOTATIONS, SPEC, validate_pod, validate_pod_update
 from ropewalk.kube.kinds.core.pod_warnings import pod_warnings
 from ropewalk.kube.machinery.fields import FieldErrors
@@ -63,6 +69,8 @@ class Pods(Strategy):
 
     def default(self, obj: Object) -> None:
         default_pod(obj)
+        if status := obj.get("status"):
+            mirror_addresses(status)
 
     def prepare_create(self, obj: Object) -> None:
         super().prepare_create(obj)

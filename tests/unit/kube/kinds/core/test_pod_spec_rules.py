@@ -36,6 +36,18 @@ def said_of_user(name: str, text: str) -> Complaints:
     return [(f"{F}.{S}.windowsOptions.runAsUserName", f'Invalid value: "{name}": runAsUserName{text}')]
 
 
+ADMIN = '{"Add":["CAP_SYS_ADMIN"],"Drop":null}'
+
+
+def context(capabilities: str, privileged: str) -> str:
+    """A container's security context that forbids escalation, as Go prints it."""
+    return (
+        f'{{"Capabilities":{capabilities},"Privileged":{privileged},"SELinuxOptions":null,"WindowsOptions":null,'
+        '"RunAsUser":null,"RunAsGroup":null,"RunAsNonRoot":null,"ReadOnlyRootFilesystem":null,'
+        '"AllowPrivilegeEscalation":false,"ProcMount":null,"SeccompProfile":null,"AppArmorProfile":null}'
+    )
+
+
 def spread(*changes: dict[str, Any]) -> dict[str, Any]:
     whole = {"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "DoNotSchedule", "labelSelector": {}}
     return {"topologySpreadConstraints": [{**whole, **change} for change in changes]}
@@ -130,7 +142,8 @@ RESOURCES: list[tuple[dict[str, Any], Complaints]] = [
         [
             (
                 "resourceClaims[0]",
-                'Invalid value: {"Name":"a","ResourceClaimName":null,"ResourceClaimTemplateName":null}: must specify one of: `resourceClaimName`, `resourceClaimTemplateName`',
+                'Invalid value: {"Name":"a","ResourceClaimName":null,"ResourceClaimTemplateName":null}: must specify one'
+                " of: `resourceClaimName`, `resourceClaimTemplateName`",
             )
         ],
     ),
@@ -265,7 +278,7 @@ SECURITY: list[tuple[dict[str, Any], Complaints]] = [
         [
             (
                 f"{F}.{S}",
-                'Invalid value: {"AllowPrivilegeEscalation":false,"Privileged":true}: cannot set'
+                f"Invalid value: {context('null', 'true')}: cannot set"
                 " `allowPrivilegeEscalation` to false and `privileged` to true",
             )
         ],
@@ -275,7 +288,7 @@ SECURITY: list[tuple[dict[str, Any], Complaints]] = [
         [
             (
                 f"{F}.{S}",
-                'Invalid value: {"AllowPrivilegeEscalation":false,"Capabilities":{"Add":["CAP_SYS_ADMIN"]}}: cannot set'
+                f"Invalid value: {context(ADMIN, 'null')}: cannot set"
                 " `allowPrivilegeEscalation` to false and `capabilities.Add` CAP_SYS_ADMIN",
             )
         ],

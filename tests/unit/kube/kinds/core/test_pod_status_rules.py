@@ -118,19 +118,16 @@ IDS = "must be between 0 and 2147483647, inclusive"
         ),
         (
             {},
-            {
-                "status.containerStatuses": [
-                    {"name": "web", "allocatedResourcesStatus": [{"name": "gpu", "resources": [{"health": "Ill"}]}]}
-                ]
-            },
+            {"status.podIPs": [{"ip": "10.0.0.1"}, {"ip": "x"}]},
             [
                 (
-                    "status.containerStatuses[0].allocatedResourcesStatus[0].name",
-                    'Invalid value: "gpu": must match one of the container\'s resource requests',
+                    "status.podIPs[1]",
+                    'Invalid value: "x": must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)',
                 ),
+                ("status.podIPs", "Internal error: failed to check for dual stack with error:invalid IP[1]: x"),
                 (
-                    "status.containerStatuses[0].allocatedResourcesStatus[0].resources[0].health",
-                    'Unsupported value: "Ill": supported values: "Healthy", "Unhealthy", "Unknown"',
+                    "status.podIPs",
+                    'Invalid value: [{"IP":"10.0.0.1"},{"IP":"x"}]: may specify no more than one IP for each IP family',
                 ),
             ],
         ),
@@ -259,3 +256,23 @@ def test_an_eviction_names_its_pod() -> None:
     check_eviction("web", {"metadata": {"name": "web"}})
     with pytest.raises(StatusFault, match="name in URL does not match name in Eviction object"):
         check_eviction("web", {"metadata": {"name": "other"}})
+
+
+def test_the_first_address_is_also_told_alone() -> None:
+    for given, expected in (
+        ({"podIP": "10.0.0.1"}, {"podIP": "10.0.0.1", "podIPs": [{"ip": "10.0.0.1"}]}),
+        ({"podIPs": [{"ip": "10.0.0.1"}]}, {"podIP": "10.0.0.1", "podIPs": [{"ip": "10.0.0.1"}]}),
+        ({"podIP": "10.0.0.2", "podIPs": [{"ip": "a"}]}, {"podIP": "10.0.0.2", "podIPs": [{"ip": "10.0.0.2"}]}),
+        ({}, {}),
+    ):
+        pod = {**made(), "status": copied(given)}
+        PODS.default(pod)
+        assert pod["status"] == expected
+
+
+def test_what_is_off_in_this_release_is_dropped_from_a_status() -> None:
+    old = made()
+    devices = [{"name": "web", "allocatedResourcesStatus": [{"name": "gpu"}]}]
+    new = changed(copied(old), {"status.containerStatuses": devices, "status.allocatedResources": {"cpu": "1"}})
+    PODS.prepare_status_update(new, old)
+    assert new["status"] == {**old["status"], "containerStatuses": [{"name": "web"}]}

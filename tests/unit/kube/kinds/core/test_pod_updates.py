@@ -123,8 +123,8 @@ def updated(before: dict[str, Any], changes: dict[str, Any]) -> Complaints:
             [
                 (
                     f"{TERMS_FIELD}[0]",
-                    'Invalid value: {"MatchExpressions":[{"Key":"os","Operator":"Exists"}]}: only additions are allowed'
-                    " (no mutations or deletions)",
+                    'Invalid value: {"MatchExpressions":[{"Key":"os","Operator":"Exists","Values":null}],"MatchFields":null}:'
+                    " only additions are allowed (no mutations or deletions)",
                 )
             ],
         ),
@@ -134,7 +134,7 @@ def updated(before: dict[str, Any], changes: dict[str, Any]) -> Complaints:
             [
                 (
                     TERMS_FIELD,
-                    "Invalid value: []: no additions/deletions to non-empty NodeSelectorTerms list are allowed",
+                    "Invalid value: null: no additions/deletions to non-empty NodeSelectorTerms list are allowed",
                 )
             ],
         ),
@@ -284,7 +284,7 @@ SIDECAR = "spec.initContainers.1.resources.requests"
             {f"{R}.cpu": "50m"},
             [
                 (
-                    "<nil>",
+                    "[]",
                     "Forbidden: resize of pods with pod-level resources is forbidden when"
                     " InPlacePodLevelResourcesVerticalScalingEnabled feature gate is disabled",
                 )
