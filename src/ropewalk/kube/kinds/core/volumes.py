@@ -8,8 +8,8 @@ from ropewalk.kube.machinery.objects import Object
 
 FILE_MODE = 0o644
 TOKEN_SECONDS = 3600
-_PLAIN_DEFAULTS: dict[str, dict[str, str | bool]] = {
-    "iscsi": {"iscsiInterface": "default"},
+_PLAIN_DEFAULTS: dict[str, dict[str, str | bool | int]] = {
+    "iscsi": {"iscsiInterface": "default", "lun": 0},
     "rbd": {"pool": "rbd", "user": "admin", "keyring": "/etc/ceph/keyring"},
     "scaleIO": {"storageMode": "ThinProvisioned", "fsType": "xfs"},
     "azureDisk": {"cachingMode": "ReadWrite", "fsType": "ext4", "readOnly": False, "kind": "Shared"},

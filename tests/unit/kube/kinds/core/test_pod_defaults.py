@@ -131,7 +131,11 @@ P = {"timeoutSeconds": 1, "periodSeconds": 10, "successThreshold": 1, "failureTh
             "spec.volumes.0.hostPath",
             {"path": "/a", "type": ""},
         ),
-        ({"spec.volumes": [{"name": "v", "iscsi": {}}]}, "spec.volumes.0.iscsi", {"iscsiInterface": "default"}),
+        (
+            {"spec.volumes": [{"name": "v", "iscsi": {}}]},
+            "spec.volumes.0.iscsi",
+            {"iscsiInterface": "default", "lun": 0},
+        ),
         (
             {"spec.volumes": [{"name": "v", "rbd": {"pool": "p"}}]},
             "spec.volumes.0.rbd",

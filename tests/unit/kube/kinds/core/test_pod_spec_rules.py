@@ -142,8 +142,8 @@ RESOURCES: list[tuple[dict[str, Any], Complaints]] = [
         [
             (
                 "resourceClaims[0]",
-                'Invalid value: {"Name":"a","ResourceClaimName":null,"ResourceClaimTemplateName":null}: must specify one'
-                " of: `resourceClaimName`, `resourceClaimTemplateName`",
+                'Invalid value: {"Name":"a","ResourceClaimName":null,"ResourceClaimTemplateName":null}: must specify'
+                " one of: `resourceClaimName`, `resourceClaimTemplateName`",
             )
         ],
     ),

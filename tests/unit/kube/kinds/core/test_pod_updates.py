@@ -123,7 +123,8 @@ def updated(before: dict[str, Any], changes: dict[str, Any]) -> Complaints:
             [
                 (
                     f"{TERMS_FIELD}[0]",
-                    'Invalid value: {"MatchExpressions":[{"Key":"os","Operator":"Exists","Values":null}],"MatchFields":null}:'
+                    'Invalid value: {"MatchExpressions":[{"Key":"os","Operator":"Exists","Values":null}],'
+                    '"MatchFields":null}:'
                     " only additions are allowed (no mutations or deletions)",
                 )
             ],
