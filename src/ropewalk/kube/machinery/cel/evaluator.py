@@ -354,7 +354,7 @@ def _field(value: Value, name: str) -> Value:
     if isinstance(value, dict):
         if name not in value:
             raise no_key(name)
-        return value.resolve(name) if type(value) is Lazy else value[name]
+        return value.resolve(name) if isinstance(value, Lazy) else value[name]
     if type(value) is Optional:
         return _maybe(value, name)
     raise no_overload()
