@@ -1,4 +1,4 @@
-"""pods/exec, attach, portforward and log: from the request to the pod's agent. The entrance of this package.
+"""pods/exec, attach, portforward, log and proxy: from the request to the pod's agent. The entrance of this package.
 
 The caller has authenticated, authorized and read the pod; here its options are judged, the client's protocol agreed on
 and the conversation carried. Clients speak WebSocket (v5, v4, older, and SPDY tunnelled for ports) or SPDY/3.1, agents
@@ -14,7 +14,7 @@ from ropewalk.base.clock import Clock
 from ropewalk.base.http.messages import Duplex, Request, Response
 from ropewalk.kube.machinery import errors
 from ropewalk.kube.machinery.objects import Object, at, uid_of
-from ropewalk.kube.streams import channels, logs, options, port_forward, remote_command, spdy_clients, websocket
+from ropewalk.kube.streams import channels, logs, options, port_forward, proxy, remote_command, spdy_clients, websocket
 from ropewalk.kube.streams.agent_streams import Opener, Place
 from ropewalk.kube.streams.clients import ClientGone
 from ropewalk.kube.streams.connection import talk
@@ -114,6 +114,13 @@ class PodStreams:
         query = options.query_of(request.query)
         wanted = options.log_options(query, pod, self._clock.wall(), split_streams=self._split_log_streams)
         return await logs.response(self._opener, self._locate(pod), pod, wanted)
+
+    async def proxy(self, request: Request, pod: Object, wanted: proxy.Named, path: str, prefix: str) -> Response:
+        """`path` and `prefix`: raw, what follows `proxy` in the URL and what it is up to there."""
+        options.assigned(pod)
+        port = proxy.pod_port(wanted, pod)
+        place = self._locate(pod)
+        return await proxy.carry(request, self._opener, self._clock, place, port, path, prefix, scheme=wanted.scheme)
 
     def _spdy(self, version: str, refuse: Refuse, handler: Callable[[SpdySession], Awaitable[None]]) -> Response:
         headers = {
