@@ -66,6 +66,7 @@ class Connection(asyncio.Protocol):
         "_ended",
         "_head_bytes",
         "_headers",
+        "_is_tls",
         "_in_head",
         "_limits",
         "_parser",
@@ -98,6 +99,7 @@ class Connection(asyncio.Protocol):
         self._refused = False
         self._discarding = False
         self._ended = False
+        self._is_tls = False
         self._streaming = False
         self._reading_paused = False
         self._write_paused = False
@@ -111,6 +113,7 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's own class, where it runs
         self._transport.set_write_buffer_limits(high=self._limits.write_buffer_bytes)
+        self._is_tls = self._transport.get_extra_info("ssl_object") is not None
         self._peer = peer_of(self._transport, self._server.name)
         self.deadline = self._server.clock.monotonic() + self._limits.idle_seconds
         if not self._server.admit(self):
@@ -130,7 +133,7 @@ class Connection(asyncio.Protocol):
         self._ended = True
         if self._duplex is not None:
             self._duplex.end()
-        return self.busy
+        return self.busy and not self._is_tls  # TLS knows no connection that is open to one side
 
     def pause_writing(self) -> None:
         self._write_paused = True

@@ -15,7 +15,6 @@ from ropewalk.kube.machinery.strategy import Strategy
 PACKAGES = {
     "": "core",
     "admissionregistration.k8s.io": "admissionregistration",
-    "apiextensions.k8s.io": "apiextensions",
     "apiregistration.k8s.io": "apiregistration",
     "apps": "apps",
     "authentication.k8s.io": "authentication",

@@ -75,6 +75,8 @@ class Strategy:
     """Field selectors beside metadata.name and metadata.namespace."""
     returns_deleted: ClassVar[bool] = False
     """A DELETE that is done at once answers the object, not a Status."""
+    reset_fields: ClassVar[Mapping[str, Json]] = {}
+    """Subresource → the field set that a write through it never owns, where that is not the usual one (`apply`)."""
     default_propagation: ClassVar[str] = "Background"
     """What DELETE does with dependents unless asked otherwise."""
 

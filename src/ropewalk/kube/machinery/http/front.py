@@ -193,6 +193,8 @@ class Front:
                 raise errors.path_not_found()
             return answered
         exchange.call.info = served.info
+        if served.warning:
+            exchange.call.warnings.append(served.warning)
         self._check_place(served, route)
         if route.subresource:
             return await self._subresource(served, exchange)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 
 from ropewalk.base.clock import Clock
 from ropewalk.base.log import logger
@@ -257,15 +257,12 @@ class Feeds:
             self._tasks[prefix] = asyncio.create_task(self._supervisor.keep(found), name=found.name)
         return found
 
-    async def drop(self, prefix: str) -> None:
+    def drop(self, prefix: str) -> None:
         """The resource is served no more: end its watches."""
         feed = self._feeds.pop(prefix, None)
         if feed is not None:
             feed.close()
-            task = self._tasks.pop(prefix)
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+            self._tasks.pop(prefix).cancel()
 
     async def settled(self, feed: Feed) -> int:
         """A revision up to which `feed` has told everything: for bookmarks and reads not older than a revision."""

@@ -108,6 +108,7 @@ def _applied(served: Served, live: Object | None, patch: Patch, call: Call, subr
         subresource=subresource,
         now=now,
         force=patch.force,
+        reset=served.reset_fields(subresource),
     )
     merged.setdefault("metadata", {})
     served.strategy.default(merged)

@@ -65,7 +65,7 @@ class Registry:
                 self._preferred[info.group_resource] = served
         self._changed()
 
-    async def withdraw(self, resource: GroupResource, versions: Iterable[str]) -> None:
+    def withdraw(self, resource: GroupResource, versions: Iterable[str]) -> None:
         """Serve these versions no more; with the last of them end the resource's watches and cache."""
         for version in versions:
             self._served.pop((resource.group, version, resource.resource), None)
@@ -82,7 +82,7 @@ class Registry:
             task = self._tasks.pop(resource, None)
             if task is not None:
                 task.cancel()
-            await self.feeds.drop(keys.prefix(resource))
+            self.feeds.drop(keys.prefix(resource))
         self._changed()
 
     def on_served_change(self, callback: Callable[[], None]) -> None:

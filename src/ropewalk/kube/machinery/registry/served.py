@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from ropewalk.kube.machinery.apply.field_sets import FieldSet
 from ropewalk.kube.machinery.objects import Object
 from ropewalk.kube.machinery.registry import codec
 from ropewalk.kube.machinery.resources import GroupResource, ResourceInfo
@@ -46,10 +47,19 @@ class Served:
     head: bytes = field(default=b"")
     """What a served object begins with; see `codec`."""
 
+    warning: str = ""
+    """Told on every request: the version is deprecated."""
+
     @property
     def passes_bytes(self) -> bool:
         """Whether stored bytes are served without being decoded."""
         return self.reader is None and self.from_stored is None
+
+    def reset_fields(self, subresource: str) -> FieldSet | None:
+        """Fields that a write through this door never owns; None for the usual ones."""
+        if not subresource and not self.strategy.has_status:
+            return {}
+        return self.strategy.reset_fields.get(subresource)
 
     @property
     def kept_as(self) -> ResourceInfo:

@@ -88,6 +88,7 @@ class Writer:
                 api_version=info.api_version,
                 subresource="",
                 now=now,
+                reset=served.reset_fields(""),
             )
         name = obj["metadata"].get("name", "")
         admission = Admission(
@@ -237,6 +238,7 @@ class Writer:
                 api_version=served.info.api_version,
                 subresource=aspect.name,
                 now=times.rfc3339(self._clock.wall()),
+                reset=served.reset_fields(aspect.name),
             )
 
     async def _write(

@@ -1,0 +1,11 @@
+"""The group `apiextensions.k8s.io`: definitions of custom resources. What becomes of them: `kube.extension`."""
+
+from __future__ import annotations
+
+from ropewalk.kube.kinds.apiextensions.custom_resource_definitions import CustomResourceDefinitions, SchemaRules
+from ropewalk.kube.machinery.strategy import Strategy
+
+
+def strategies(schema_rules: SchemaRules) -> dict[str, Strategy]:
+    """`schema_rules` judge a definition's schemas."""
+    return {"customresourcedefinitions": CustomResourceDefinitions(schema_rules)}
