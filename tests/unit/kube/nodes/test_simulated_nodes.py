@@ -42,6 +42,21 @@ async def test_a_lease_removed_by_others_comes_back(cluster: Cluster) -> None:
     assert (await cluster.api.get(LEASES, "kube-node-lease", "simulated-0"))["metadata"]["ownerReferences"]
 
 
+async def test_a_node_that_is_there_already_is_taken_over() -> None:
+    """After a restart of ours; the taint is what admission gives to a new node."""
+    cluster = Cluster(1)
+    taints = [{"key": "node.kubernetes.io/not-ready", "effect": "NoSchedule"}, {"key": "mine", "effect": "NoSchedule"}]
+    made = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "simulated-0"}, "spec": {"taints": taints}}
+    await cluster.api.create(NODES, made)
+    info = {"nodeInfo": {"bootID": "b-1", "machineID": "m-1"}}
+    await cluster.api.patch(NODES, "", "simulated-0", {"status": info}, subresource="status")
+    await cluster.up()
+    node = await cluster.api.get(NODES, "", "simulated-0")
+    assert node["spec"]["taints"] == taints[1:] and condition(node, "Ready")["status"] == "True"
+    assert node["status"]["nodeInfo"]["bootID"] == "b-1"
+    await cluster.down()
+
+
 async def test_a_server_runs_and_is_ready(cluster: Cluster) -> None:
     pod = await cluster.run("a")
     status = pod["status"]
