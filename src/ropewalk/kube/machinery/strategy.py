@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, ClassVar
 from ropewalk.kube.machinery import names
 from ropewalk.kube.machinery.fields import FieldErrors
 from ropewalk.kube.machinery.objects import Json, Object, metadata
+from ropewalk.kube.machinery.requests import User
 
 if TYPE_CHECKING:
     from ropewalk.kube.machinery.api import Api
@@ -117,6 +118,9 @@ class Strategy:
         ours = ("metadata", "status", "apiVersion", "kind")
         changed = any(new.get(key) != old.get(key) for key in old.keys() | new.keys() if key not in ours)
         new["metadata"]["generation"] = generation + 1 if changed else generation
+
+    def stamp(self, new: Object, old: Object | None, user: User, now: float) -> None:
+        """Note, in place and after all preparation, who writes and when (`now`: wall time). `old` None: a creation."""
 
     # --- with effects
 

@@ -117,6 +117,12 @@ class CertificateSigningRequests(Strategy):
         if conditions:
             new["status"]["conditions"] = conditions
 
+    def stamp(self, new: Object, old: Object | None, user: User, now: float) -> None:
+        if old is None:
+            set_requester(new, user)
+        else:
+            stamp_conditions(new, old, now)
+
     def validate_create(self, obj: Object, errors: FieldErrors) -> None:
         _validate(obj, None, errors)
 

@@ -114,6 +114,7 @@ class Writer:
     async def _create_once(self, served: Served, obj: Object, admission: Admission) -> Written:
         info, strategy, call = served.info, served.strategy, admission.call
         strategy.prepare_create(obj)
+        strategy.stamp(obj, None, call.user, self._clock.wall())
         undo = await strategy.before_create(obj, self._api, dry_run=call.dry_run)
         with _undone(undo, call.dry_run):
             found = FieldErrors()
@@ -191,6 +192,7 @@ class Writer:
         if "generation" in old["metadata"]:
             new["metadata"]["generation"] = old["metadata"]["generation"]
         aspect.prepare(served.strategy, new, old)
+        served.strategy.stamp(new, old, call.user, self._clock.wall())
         metadata.fill_update(new, old)
         undo = await served.strategy.before_update(new, old, self._api, dry_run=call.dry_run)
         with _undone(undo, call.dry_run):
