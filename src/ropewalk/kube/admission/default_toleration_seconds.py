@@ -25,7 +25,9 @@ class DefaultTolerationSeconds(Plugin):
         assert admission.object is not None
         spec = admission.object.setdefault("spec", {})
         tolerations: list[Object] = spec.get("tolerations") or []
-        wanted = [taint for taint in TAINTS if not any(_tolerates(found, taint) for found in tolerations)]
+        wanted: tuple[str, ...] = TAINTS
+        if tolerations:
+            wanted = tuple(taint for taint in TAINTS if not any(_tolerates(found, taint) for found in tolerations))
         if wanted:
             added = [
                 {"key": taint, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": SECONDS}

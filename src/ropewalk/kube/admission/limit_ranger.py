@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import ClassVar
 
-from ropewalk.kube.admission.plugin import PODS, Plugin, aggregate, forbidden, ready
+from ropewalk.kube.admission.plugin import PODS, Lookup, Plugin, aggregate, forbidden
 from ropewalk.kube.kinds.core.quota_amounts import limits_of, requests_of
 from ropewalk.kube.machinery import quantities
 from ropewalk.kube.machinery.admission import Admission
@@ -25,7 +25,7 @@ class LimitRanger(Plugin):
     name: ClassVar[str] = "LimitRanger"
 
     def __init__(self, api: Api) -> None:
-        self._api = api
+        self._limit_ranges = Lookup(api, LIMIT_RANGES)
 
     def concerns(self, info: ResourceInfo, subresource: str, operation: str) -> tuple[bool, bool]:
         resource = info.group_resource
@@ -44,7 +44,7 @@ class LimitRanger(Plugin):
     async def validate(self, admission: Admission) -> None:
         obj = admission.object
         assert obj is not None
-        judge = _pod_problems if admission.info.group_resource == PODS else _claim_problems
+        judge = _pod_problems if admission.info.plural == "pods" else _claim_problems
         for limit_range in await self._ranges(admission):
             problems = [problem for limit in at(limit_range, "spec", "limits") or () for problem in judge(limit, obj)]
             if problems:
@@ -54,7 +54,7 @@ class LimitRanger(Plugin):
         """None for what is being deleted."""
         if admission.old is not None and metadata(admission.old).get("deletionTimestamp"):
             return []
-        return (await ready(self._api, LIMIT_RANGES)).all(admission.namespace)
+        return (await self._limit_ranges()).all(admission.namespace)
 
 
 def _fill(pod: Object, limit_range: Object) -> None:

@@ -60,7 +60,7 @@ class MutatingAdmissionPolicy(PolicyPlugin):
         await self.mutate_noting(admission, Reinvocation())
 
     async def mutate_noting(self, admission: Admission, reinvocation: Reinvocation) -> None:
-        if admission.object is None:
+        if admission.object is None or await self.none_bound():
             return
         async for bound in self.bound(admission):
             try:

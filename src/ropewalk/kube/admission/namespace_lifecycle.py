@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from ropewalk.kube.admission.plugin import NAMESPACES, Plugin, forbidden, ready
+from ropewalk.kube.admission.plugin import NAMESPACES, Lookup, Plugin, forbidden
 from ropewalk.kube.machinery.admission import Admission
 from ropewalk.kube.machinery.api import Api
 from ropewalk.kube.machinery.errors import Cause
@@ -24,6 +24,7 @@ class NamespaceLifecycle(Plugin):
 
     def __init__(self, api: Api) -> None:
         self._api = api
+        self._namespaces = Lookup(api, NAMESPACES)
 
     def concerns(self, info: ResourceInfo, subresource: str, operation: str) -> tuple[bool, bool]:
         if info.group_resource == NAMESPACES:
@@ -32,13 +33,13 @@ class NamespaceLifecycle(Plugin):
         return writes and info.namespaced and info.group_resource != _REVIEWS, False
 
     async def mutate(self, admission: Admission) -> None:
-        if admission.info.group_resource == NAMESPACES:
+        if admission.operation == "DELETE":
             if admission.name in IMMORTAL:
                 raise forbidden_by_name("namespaces", "", admission.name, "this namespace may not be deleted")
             return
         if not admission.namespace:
             return
-        namespace = (await ready(self._api, NAMESPACES)).get("", admission.namespace)
+        namespace = (await self._namespaces()).get("", admission.namespace)
         if namespace is None:
             namespace = await self._api.get(NAMESPACES, "", admission.namespace)
         if admission.operation == "CREATE" and (namespace.get("status") or {}).get("phase") == "Terminating":

@@ -49,6 +49,22 @@ class Plugin:
     async def validate(self, admission: Admission) -> None: ...
 
 
+class Lookup:
+    """One resource's cache, for plug-ins that look at it with every request."""
+
+    __slots__ = ("_api", "_cache", "_resource")
+
+    def __init__(self, api: Api, resource: GroupResource) -> None:
+        self._api = api
+        self._resource = resource
+        self._cache: ObjectCache | None = None
+
+    async def __call__(self) -> ObjectCache:
+        if self._cache is None:
+            self._cache = await ready(self._api, self._resource)
+        return self._cache
+
+
 async def ready(api: Api, resource: GroupResource) -> ObjectCache:
     """The cache, once it is synchronised."""
     cache = api.cache(resource)

@@ -11,7 +11,7 @@ from typing import ClassVar
 
 from ropewalk.kube.admission.expressions import OUT_OF_BUDGET, Scene, compiled, meets_conditions
 from ropewalk.kube.admission.matching import CONFIGURATIONS, Converter, Matcher, relabelled
-from ropewalk.kube.admission.plugin import Plugin, ready
+from ropewalk.kube.admission.plugin import Lookup, Plugin, ready
 from ropewalk.kube.admission.review import request_of
 from ropewalk.kube.machinery.access import Authorizer
 from ropewalk.kube.machinery.admission import Admission
@@ -71,15 +71,18 @@ class PolicyPlugin(Plugin):
         self._authorizer = authorizer
         self._convert = convert
         self._matcher = Matcher(api)
+        self._bindings = Lookup(api, self.bindings)
 
     def concerns(self, info: ResourceInfo, subresource: str, operation: str) -> tuple[bool, bool]:
         wanted = info.group_resource not in CONFIGURATIONS
         return wanted and self.mutates, wanted and self.validates
 
+    async def none_bound(self) -> bool:
+        """No binding at all: the usual case, and a cheap one."""
+        return not (await self._bindings()).all()
+
     async def bound(self, admission: Admission) -> AsyncIterator[Bound]:
-        bindings = (await ready(self._api, self.bindings)).all()
-        if not bindings:
-            return
+        bindings = (await self._bindings()).all()
         policies = await ready(self._api, self.policies)
         for policy in policies.all():
             info = await self._matching(admission, at(policy, "spec", "matchConstraints") or {})

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from ropewalk.kube.admission.plugin import PODS, WRITES, Plugin, forbidden, ready
+from ropewalk.kube.admission.plugin import PODS, WRITES, Lookup, Plugin, forbidden
 from ropewalk.kube.machinery.admission import Admission
 from ropewalk.kube.machinery.api import Api
 from ropewalk.kube.machinery.objects import Object, name_of
@@ -21,7 +21,7 @@ class Priority(Plugin):
     operations: ClassVar[frozenset[str]] = WRITES
 
     def __init__(self, api: Api) -> None:
-        self._api = api
+        self._classes = Lookup(api, CLASSES)
         self._indexed = False
 
     def concerns(self, info: ResourceInfo, subresource: str, operation: str) -> tuple[bool, bool]:
@@ -39,7 +39,7 @@ class Priority(Plugin):
             return
         name = spec.get("priorityClassName")
         if name:
-            found = (await ready(self._api, CLASSES)).get("", name)
+            found = (await self._classes()).get("", name)
             if found is None:
                 raise forbidden(admission, f"no PriorityClass with name {name} was found")
         else:
@@ -62,7 +62,7 @@ class Priority(Plugin):
 
     async def _default(self) -> Object | None:
         """The default class; the lowest where a race made several."""
-        cache = await ready(self._api, CLASSES)
+        cache = await self._classes()
         if not self._indexed:
             cache.index(DEFAULT_INDEX, lambda found: ("",) if found.get("globalDefault") else ())
             self._indexed = True

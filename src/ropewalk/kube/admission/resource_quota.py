@@ -12,7 +12,7 @@ import asyncio
 from typing import ClassVar
 
 from ropewalk.base.clock import Clock
-from ropewalk.kube.admission.plugin import PODS, Plugin, forbidden, ready
+from ropewalk.kube.admission.plugin import PODS, Lookup, Plugin, forbidden
 from ropewalk.kube.kinds.core import quota_usage
 from ropewalk.kube.kinds.core.quota_amounts import Amounts, added
 from ropewalk.kube.machinery import quantities
@@ -32,6 +32,7 @@ class ResourceQuota(Plugin):
     def __init__(self, api: Api, clock: Clock) -> None:
         self._api = api
         self._clock = clock
+        self._quotas = Lookup(api, QUOTAS)
         self._locks: dict[str, asyncio.Lock] = {}
         self._written: dict[str, Object] = {}
         """Quotas as this process wrote them last, by uid: the cache may be a moment behind."""
@@ -45,7 +46,7 @@ class ResourceQuota(Plugin):
     async def validate(self, admission: Admission) -> None:
         if admission.object is None:
             return
-        quotas = (await ready(self._api, QUOTAS)).all(admission.namespace)
+        quotas = (await self._quotas()).all(admission.namespace)
         if not quotas or not _changes_usage(admission):
             return
         lock = self._locks.setdefault(admission.namespace, asyncio.Lock())

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from ropewalk.base.clock import Clock
 from ropewalk.base.entropy import Entropy
-from ropewalk.kube.admission.plugin import PODS, WRITES, Plugin, forbidden, ready
+from ropewalk.kube.admission.plugin import PODS, WRITES, Lookup, Plugin, forbidden
 from ropewalk.kube.machinery.admission import Admission
 from ropewalk.kube.machinery.api import Api
 from ropewalk.kube.machinery.errors import StatusFault
@@ -27,15 +27,15 @@ _ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
 _TRIES = 10
 _TRUE = frozenset({"1", "t", "T", "TRUE", "true", "True"})
 
-_SOURCES: list[Object] = [
-    {"serviceAccountToken": {"expirationSeconds": TOKEN_SECONDS, "path": "token"}},
-    {"configMap": {"name": "kube-root-ca.crt", "items": [{"key": "ca.crt", "path": "ca.crt"}]}},
-    {
-        "downwardAPI": {
-            "items": [{"path": "namespace", "fieldRef": {"apiVersion": "v1", "fieldPath": "metadata.namespace"}}]
-        }
-    },
-]
+
+def _sources() -> list[Object]:
+    """What the token's volume holds: a token, the cluster's authority, the namespace's name."""
+    field = {"apiVersion": "v1", "fieldPath": "metadata.namespace"}
+    return [
+        {"serviceAccountToken": {"expirationSeconds": TOKEN_SECONDS, "path": "token"}},
+        {"configMap": {"name": "kube-root-ca.crt", "items": [{"key": "ca.crt", "path": "ca.crt"}]}},
+        {"downwardAPI": {"items": [{"path": "namespace", "fieldRef": field}]}},
+    ]
 
 
 class ServiceAccount(Plugin):
@@ -48,6 +48,7 @@ class ServiceAccount(Plugin):
 
     def __init__(self, api: Api, clock: Clock, entropy: Entropy) -> None:
         self._api = api
+        self._accounts = Lookup(api, SERVICE_ACCOUNTS)
         self._clock = clock
         self._entropy = entropy
 
@@ -90,7 +91,7 @@ class ServiceAccount(Plugin):
 
     async def _account(self, admission: Admission, name: str) -> Object:
         """The account; the default one is awaited for a moment, as a controller is about to make it."""
-        found = (await ready(self._api, SERVICE_ACCOUNTS)).get(admission.namespace, name)
+        found = (await self._accounts()).get(admission.namespace, name)
         tries = 0
         while found is None:
             try:
@@ -115,8 +116,8 @@ class ServiceAccount(Plugin):
             drawn = int(self._entropy.hex(12), 16)
             name = f"{VOLUME}-"
             for _ in range(5):
-                drawn, digit = divmod(drawn, len(_ALPHABET))
-                name += _ALPHABET[digit]
+                name += _ALPHABET[drawn % 27]
+                drawn //= 27
         needed = False
         for kind in ("initContainers", "containers"):
             for container in spec.get(kind) or ():
@@ -125,7 +126,7 @@ class ServiceAccount(Plugin):
                     container["volumeMounts"] = [*mounts, {"name": name, "readOnly": True, "mountPath": MOUNT_PATH}]
                     needed = True
         if needed and not present:
-            projected = {"defaultMode": 0o644, "sources": copied(_SOURCES)}
+            projected = {"defaultMode": 0o644, "sources": _sources()}
             spec["volumes"] = [*volumes, {"name": name, "projected": projected}]
 
 

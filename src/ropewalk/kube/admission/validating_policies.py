@@ -61,6 +61,8 @@ class ValidatingAdmissionPolicy(PolicyPlugin):
     bindings: ClassVar[GroupResource] = GroupResource(GROUP, "validatingadmissionpolicybindings")
 
     async def validate(self, admission: Admission) -> None:
+        if await self.none_bound():
+            return
         outcome = _Outcome()
         async for bound in self.bound(admission):
             try:

@@ -16,7 +16,7 @@ from ropewalk.base.entropy import Entropy
 from ropewalk.kube.admission.chain import Reinvocation
 from ropewalk.kube.admission.expressions import ConditionFailed, Scene, meets_conditions
 from ropewalk.kube.admission.matching import CONFIGURATIONS, Converter, Matcher, relabelled
-from ropewalk.kube.admission.plugin import Plugin, forbidden, ready
+from ropewalk.kube.admission.plugin import Lookup, Plugin, forbidden
 from ropewalk.kube.admission.review import request_of, review_of
 from ropewalk.kube.admission.webhook_client import WebhookClient, WebhookFailure
 from ropewalk.kube.machinery import errors
@@ -65,12 +65,12 @@ class _Webhooks(Plugin):
         *,
         convert: Converter = relabelled,
     ) -> None:
-        self._api = api
         self._authorizer = authorizer
         self._client = client
         self._entropy = entropy
         self._convert = convert
         self._matcher = Matcher(api)
+        self._configured = Lookup(api, self.configurations)
 
     def concerns(self, info: ResourceInfo, subresource: str, operation: str) -> tuple[bool, bool]:
         wanted = info.group_resource not in CONFIGURATIONS
@@ -78,7 +78,7 @@ class _Webhooks(Plugin):
 
     async def _hooks(self) -> list[tuple[Object, str]]:
         found: list[tuple[Object, str]] = []
-        for configuration in (await ready(self._api, self.configurations)).all():
+        for configuration in (await self._configured()).all():
             for index, spec in enumerate(configuration.get("webhooks") or ()):
                 found.append((spec, f"{uid_of(configuration)}/{name_of(configuration)}/{index}"))
         return found
@@ -256,7 +256,10 @@ class ValidatingAdmissionWebhook(_Webhooks):
 
     async def validate(self, admission: Admission) -> None:
         """All at once; the first in order that refuses is told."""
-        hooks = [await self._wanted(admission, spec, key) for spec, key in await self._hooks()]
+        configured = await self._hooks()
+        if not configured:
+            return
+        hooks = [await self._wanted(admission, spec, key) for spec, key in configured]
         wanted = [hook for hook in hooks if hook is not None]
         if not wanted:
             return

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
+
 from ropewalk.kube.machinery import errors
 from ropewalk.kube.machinery.access import Decision, Verdict
 from ropewalk.kube.machinery.admission import Admission
@@ -67,7 +68,7 @@ class Cache:
 
 
 class DictionaryApi:
-    """As much of the `Api` as admission asks for. Versions count up with every write; an update at another is refused."""
+    """As much of the `Api` as admission asks for. Versions count up with every write; others are refused."""
 
     def __init__(self) -> None:
         self.caches: dict[GroupResource, Cache] = {}
@@ -78,7 +79,8 @@ class DictionaryApi:
     def add(self, kind: str, name: str, namespace: str = "", **parts: Any) -> Object:
         info = KINDS[kind]
         self.version += 1
-        about = {"name": name, "uid": f"uid-{name}", "resourceVersion": str(self.version), **parts.pop("metadata", {})}
+        about = {"name": name, "uid": f"uid-{name}", "resourceVersion": str(self.version)}
+        about.update(parts.pop("metadata", {}))
         if namespace:
             about["namespace"] = namespace
         obj = {"apiVersion": info.api_version, "kind": kind, "metadata": about, **parts}

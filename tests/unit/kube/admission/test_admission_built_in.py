@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+
 from ropewalk.base.clock import VirtualClock
 from ropewalk.base.entropy import SeededEntropy
 from ropewalk.kube.admission.chain import ORDER, Chain

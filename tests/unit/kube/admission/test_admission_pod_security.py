@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from ropewalk.kube.admission.pod_security.levels import Asked, policy_of, violations
 from ropewalk.kube.admission.pod_security.plugin import Exemptions, PodSecurity
 from ropewalk.kube.machinery.errors import StatusFault
@@ -139,7 +140,8 @@ def test_a_plain_pod_violates_what_everybody_knows() -> None:
         ("runAsNonRoot != true", 'pod or containers "x", "y" must set securityContext.runAsNonRoot=true'),
         (
             "seccompProfile",
-            'pod or containers "x", "y" must set securityContext.seccompProfile.type to "RuntimeDefault" or "Localhost"',
+            'pod or containers "x", "y" must set securityContext.seccompProfile.type to "RuntimeDefault" or'
+            ' "Localhost"',
         ),
     ]
     assert told("restricted", {"spec": {**plain["spec"], "os": {"name": "windows"}}}).keys() == {"runAsNonRoot != true"}

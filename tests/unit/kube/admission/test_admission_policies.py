@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 import pytest
+
 from ropewalk.kube.admission.apply_configuration import Unmergeable, merged
 from ropewalk.kube.admission.chain import Chain
 from ropewalk.kube.admission.mutating_policies import MutatingAdmissionPolicy
@@ -188,7 +189,8 @@ def configuration(text: str) -> Any:
 
 
 async def test_json_patches(api: Any, allowing: Any, request_for: Make, pod: Make) -> None:
-    text = "[JSONPatch{op: 'add', path: '/metadata/labels', value: {variables.key: string(object.spec.containers.size())}}]"
+    value = "{variables.key: string(object.spec.containers.size())}"
+    text = f"[JSONPatch{{op: 'add', path: '/metadata/labels', value: {value}}}]"
     further = "[JSONPatch{op: 'replace', path: '/metadata/labels/' + jsonpatch.escapeKey(variables.key), value: 'two'}]"
     variables = [{"name": "key", "expression": "'x.io/k'"}]
     policy(api, json_patch(text), json_patch(further), mutating=True, variables=variables)

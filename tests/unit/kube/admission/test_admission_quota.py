@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+
 from ropewalk.base.clock import VirtualClock
 from ropewalk.kube.admission.resource_quota import QUOTAS, ResourceQuota
 from ropewalk.kube.kinds.core import quota_usage

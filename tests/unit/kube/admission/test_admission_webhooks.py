@@ -8,6 +8,7 @@ from typing import Any
 
 import orjson
 import pytest
+
 from ropewalk.base.entropy import SeededEntropy
 from ropewalk.kube.admission.chain import Chain
 from ropewalk.kube.admission.matching import matches_rule

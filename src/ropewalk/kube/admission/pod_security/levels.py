@@ -51,7 +51,10 @@ DEFAULT = Policy()
 
 def policy_of(labels: Mapping[str, str], errors: FieldErrors | None = None, default: Policy = DEFAULT) -> Policy:
     """Labels that mean nothing count as the strictest for enforcing, as nothing for the others."""
-    if not any(label.startswith(PREFIX) for label in labels):
+    for label in labels:
+        if label.startswith(PREFIX):
+            break
+    else:
         return default
     errors = FieldErrors() if errors is None else errors
     modes: dict[str, Asked] = {}

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar
 
-from ropewalk.kube.admission.plugin import NAMESPACES, PODS, Plugin, ready
+from ropewalk.kube.admission.plugin import NAMESPACES, PODS, Lookup, Plugin, ready
 from ropewalk.kube.admission.pod_security.levels import (
     DEFAULT,
     PREFIX,
@@ -39,6 +39,8 @@ TEMPLATES: dict[GroupResource, tuple[str, ...]] = {
 """Where workloads keep the pods they will make: warned about, never refused."""
 
 _IGNORED = frozenset({"exec", "attach", "binding", "eviction", "log", "portforward", "proxy", "status"})
+_ENFORCED, _PRIVILEGED = f"{PREFIX}enforce-policy", str(Asked())
+
 MAX_PODS = 3_000
 """Of a namespace, looked at when its level changes."""
 
@@ -55,6 +57,7 @@ class PodSecurity(Plugin):
 
     def __init__(self, api: Api, *, default: Policy = DEFAULT, exemptions: Exemptions | None = None) -> None:
         self._api = api
+        self._namespaces = Lookup(api, NAMESPACES)
         self._default = default
         self._exempt = exemptions or Exemptions()
 
@@ -67,22 +70,22 @@ class PodSecurity(Plugin):
         return False, not subresource and (resource == NAMESPACES or resource in TEMPLATES)
 
     async def validate(self, admission: Admission) -> None:
-        if admission.info.group_resource == NAMESPACES:
+        if admission.info.plural == "namespaces":
             await self._validate_namespace(admission)
             return
         reason = self._exemption(admission)
         if reason:
             _annotate(admission, "exempt", reason)
             return
-        namespace = (await ready(self._api, NAMESPACES)).get("", admission.namespace)
+        namespace = (await self._namespaces()).get("", admission.namespace)
         if namespace is None:
             namespace = await self._api.get(NAMESPACES, "", admission.namespace)
         wrong = FieldErrors()
         policy = policy_of(labels_of(namespace), wrong, self._default)
-        is_pod = admission.info.group_resource == PODS
+        is_pod = admission.info.plural == "pods"
         if not wrong and policy.is_privileged:
             if is_pod:
-                _annotate(admission, "enforce-policy", str(Asked()))
+                admission.annotations[_ENFORCED] = _PRIVILEGED
             return
         assert admission.object is not None
         pod = admission.object if is_pod else at(admission.object, *TEMPLATES[admission.info.group_resource])

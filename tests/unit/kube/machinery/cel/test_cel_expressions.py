@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from ropewalk.kube.machinery.access import Decision, Verdict
 from ropewalk.kube.machinery.cel.authorization import AuthorizerValue, Checks
 from ropewalk.kube.machinery.cel.environment import (
@@ -179,7 +180,8 @@ def test_variables_of_a_comprehension_end_with_it() -> None:
 
 async def test_an_authorizer_is_asked_once_for_each_question() -> None:
     class Authorizer:
-        asked: list[Attributes] = []
+        def __init__(self) -> None:
+            self.asked: list[Attributes] = []
 
         async def authorize(self, attributes: Attributes) -> Decision:
             self.asked.append(attributes)
