@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ropewalk.kube.kinds.core.checks import settled
+from ropewalk.kube.kinds.core.persistent_volume_claims import default_claim_spec
 from ropewalk.kube.machinery import quantities
 from ropewalk.kube.machinery.fields import Path
 from ropewalk.kube.machinery.objects import Object, at
@@ -13,7 +14,7 @@ def default_claim_template(claim: Object) -> None:
     claim.setdefault("apiVersion", "v1")
     claim.setdefault("kind", "PersistentVolumeClaim")
     spec = claim.setdefault("spec", {})
-    spec.setdefault("volumeMode", "Filesystem")
+    default_claim_spec(spec)
     for name in ("limits", "requests"):
         listed = at(spec, "resources", name)
         if listed:
