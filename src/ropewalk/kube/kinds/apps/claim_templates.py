@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ropewalk.kube.kinds.core.checks import settled
 from ropewalk.kube.kinds.core.persistent_volume_claims import default_claim_spec
 from ropewalk.kube.machinery import quantities
 from ropewalk.kube.machinery.fields import Path
@@ -13,12 +12,7 @@ def default_claim_template(claim: Object) -> None:
     """A template is a whole claim: Kubernetes writes its kind and its status too."""
     claim.setdefault("apiVersion", "v1")
     claim.setdefault("kind", "PersistentVolumeClaim")
-    spec = claim.setdefault("spec", {})
-    default_claim_spec(spec)
-    for name in ("limits", "requests"):
-        listed = at(spec, "resources", name)
-        if listed:
-            spec["resources"][name] = {resource: settled(value) for resource, value in listed.items()}
+    default_claim_spec(claim.setdefault("spec", {}))
     status = claim.setdefault("status", {})
     status["phase"] = status.get("phase") or "Pending"
 
