@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 
+from ropewalk import __version__
 from ropewalk.base.clock import Clock, SystemClock
 from ropewalk.base.entropy import Entropy, SystemEntropy
 from ropewalk.base.errors import Fault
@@ -18,6 +19,7 @@ from ropewalk.kube.apiserver import ApiServer, ClusterConfig
 from ropewalk.kube.machinery.http import answers
 from ropewalk.kube.machinery.http.bodies import BODY_BYTES
 from ropewalk.kube.security.pki import kubeconfig, write_private
+from ropewalk.runtime.controller import Runnable
 from ropewalk.runtime.supervisor import Supervisor
 from ropewalk.store.opening import open_store
 from ropewalk.store.protocol import Store
@@ -42,8 +44,24 @@ async def serve_cluster(settings: Settings, cluster: KubeCluster, store: Store, 
     config = ClusterConfig(cluster.name, settings.home, service_range=cluster.service_range, port=cluster.port)
     server = ApiServer.build(config, store, clock, entropy)
     async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(Supervisor(clock).run(server.runnables))
+        tasks.create_task(Supervisor(clock).run([*server.runnables, *server.led, *_machines(cluster, server, store)]))
         tasks.create_task(_listen(settings, cluster, server, clock))
+
+
+def _machines(cluster: KubeCluster, server: ApiServer, store: Store) -> list[Runnable]:
+    """Fake nodes, and the fake machines behind them."""
+    if not cluster.simulated_nodes:
+        return []
+    from ropewalk.kube.simulated_nodes import SimulatedNodes, named
+    from ropewalk.node.simulated import SimulatedMachines
+
+    clock, entropy, owner = SystemClock(), SystemEntropy(), server.config.owner
+    nodes = named(cluster.simulated_nodes)
+    names = [node.name for node in nodes]
+    return [
+        SimulatedMachines(names, owner, server.gateway.handle, clock, entropy, __version__),
+        SimulatedNodes(nodes, server.api, store, owner, clock, entropy),
+    ]
 
 
 async def _listen(settings: Settings, cluster: KubeCluster, server: ApiServer, clock: Clock) -> None:

@@ -1,20 +1,26 @@
 """One cluster's API server, put together: the only module under `kube` that knows all the others.
 
 `ApiServer.build` wires the registry, what admits and authorizes, and the front; `runnables` keep it going; `start`
-makes what every cluster has (`bootstrap`) and then says ready. Several replicas may serve one store.
+makes what every cluster has (`bootstrap`) and then says ready. Several replicas may serve one store: `runnables` run on
+each, `led` on the one that leads.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from ipaddress import IPv4Network
 from pathlib import Path
 
 from ropewalk import __version__
+from ropewalk.agents.gateway import Gateway
 from ropewalk.base.clock import Clock
 from ropewalk.base.entropy import Entropy
 from ropewalk.base.http.browsers import HostRules
-from ropewalk.kube.bootstrap import bootstrap
+from ropewalk.kube.admission.defaults import Means, default_chain
+from ropewalk.kube.admission.webhook_client import HttpWebhookClient
+from ropewalk.kube.bootstrap import Address, bootstrap
+from ropewalk.kube.connectors import Connectors
 from ropewalk.kube.controllers.event_expiry import EventExpiry
 from ropewalk.kube.controllers.garbage_collector import GarbageCollector
 from ropewalk.kube.controllers.namespace_contents import NamespaceContents
@@ -23,12 +29,11 @@ from ropewalk.kube.extension.definitions import DefinitionController, Serving, s
 from ropewalk.kube.kinds import apiextensions
 from ropewalk.kube.kinds.catalogue import catalogue, plain_strategies
 from ropewalk.kube.kinds.connections import QUERIES
-from ropewalk.kube.kinds.definitions import definitions
+from ropewalk.kube.kinds.definitions import Definitions, definitions
 from ropewalk.kube.kinds.priorities import AGGREGATOR, PRIORITIES
 from ropewalk.kube.kinds.published import published
 from ropewalk.kube.kinds.table import DELETED_IS_ANSWERED, RESOURCES
 from ropewalk.kube.machinery import discovery
-from ropewalk.kube.machinery.admission import AdmitAll
 from ropewalk.kube.machinery.http.described import Described
 from ropewalk.kube.machinery.http.front import Front, Steps
 from ropewalk.kube.machinery.http.health import Health
@@ -40,13 +45,26 @@ from ropewalk.kube.machinery.http.writes import Writes
 from ropewalk.kube.machinery.openapi.specification import Specification
 from ropewalk.kube.machinery.registry.inside import InsideApi
 from ropewalk.kube.machinery.registry.registry import Registry
+from ropewalk.kube.machinery.registry.served import Served
 from ropewalk.kube.machinery.registry.subresources import Subresources
 from ropewalk.kube.machinery.resources import GroupResource, GroupVersionKind
+from ropewalk.kube.machinery.schema import Schema
+from ropewalk.kube.machinery.strategy import Strategy
+from ropewalk.kube.machines import gateway_of
+from ropewalk.kube.pod_subresources import PodSubresources
+from ropewalk.kube.resolving import EndpointResolver
 from ropewalk.kube.security.authorizer import Chain, Masters
 from ropewalk.kube.security.certificates import CertificateAuthenticator
 from ropewalk.kube.security.pki import ClusterKeys, cluster_keys
+from ropewalk.kube.security.rbac import Rbac
+from ropewalk.kube.streams.terminate import PodStreams
+from ropewalk.kube.subresource_doors import aspects
+from ropewalk.model.ids import Owner
 from ropewalk.runtime.controller import Runnable
 from ropewalk.store.protocol import Store
+
+METADATA = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
+PODS = GroupResource("", "pods")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +78,16 @@ class ClusterConfig:
     node_ports: tuple[int, int] = (30000, 32767)
     names: tuple[str, ...] = ()
     """Further names and addresses under which the server is reached."""
+    advertised: str = ""
+    """Address at which nodes and pods reach it: what the service `kubernetes` leads to. "" leads nowhere, as for a
+    server that listens on a loopback address only.
+    """
     port: int = 6443
+
+    @property
+    def owner(self) -> Owner:
+        """As whom its machines know it."""
+        return Owner(f"kube-{self.name}")
 
 
 @dataclass(slots=True)
@@ -70,61 +97,97 @@ class ApiServer:
     registry: Registry
     api: InsideApi
     front: Front
+    gateway: Gateway
+    """Where the machines of this cluster dial."""
     serving: Serving
+    rbac: Rbac
     runnables: list[Runnable]
-    _ready: list[str] = field(default_factory=lambda: ["the cluster's own objects are not there yet"])
+    led: list[Runnable]
+    _waiting: list[str] = field(default_factory=lambda: ["the cluster's own objects are not there yet"])
 
     @classmethod
     def build(cls, config: ClusterConfig, store: Store, clock: Clock, entropy: Entropy) -> ApiServer:
-        keys = cluster_keys(config.folder / "pki", clock, config.names, cluster=config.name)
-        registry = Registry(store, clock, entropy)
+        names = (*config.names, _address(config).service_address)
+        keys = cluster_keys(config.folder / "pki", clock, names, cluster=config.name)
         types = definitions()
-        strategies = plain_strategies()
-        for plural, strategy in apiextensions.strategies(schema_rules).items():
-            strategies[GroupResource("apiextensions.k8s.io", plural)] = strategy
-        registry.serve(catalogue(types, strategies))
-        subresources = Subresources()
+        registry = Registry(store, clock, entropy)
+        registry.serve(catalogue(types, _strategies()))
+        creators: dict[tuple[GroupResource, str], object] = {}
+        subresources = Subresources(aspects(), creators)  # type: ignore[arg-type]  # filled below: they need the writer
         api = InsideApi(registry, subresources)
-        registry.admit_through(AdmitAll(), api)
-        meta_schema = types.schema_named("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta")
-        serving = Serving(api, registry, meta_schema, None, entropy)
-        authorizer = Chain([Masters()])
+        rbac = Rbac(api)
+        authorizer = Chain([Masters(), rbac])
+        webhooks = HttpWebhookClient(EndpointResolver(api))
+        chain = default_chain(Means(api, authorizer, clock, entropy, webhooks, _schema_of(registry, types)))
+        registry.admit_through(chain, api)
+        pods = PodSubresources(api, registry.writer, chain, clock)
+        creators |= {(PODS, "binding"): pods.bind, (PODS, "eviction"): pods.evict}
+        gateway = gateway_of(config.owner, store, clock, entropy)
+        serving = Serving(api, registry, types.schema_named(METADATA), webhooks, entropy)
+        pages, metrics = Pages(), Metrics()
         reads = Reads(registry, Tables(clock))
-        writes = Writes(registry, subresources, reads, authorizer)
-        pages = Pages()
-        metrics = Metrics()
-        metrics.add_to(pages)
-        _described(config, registry, serving).add_to(pages)
         steps = Steps(
             CertificateAuthenticator(keys.ca.certificate),
             authorizer,
             hosts=_host_rules(config),
             metrics=metrics,
+            connectors=Connectors(api, chain, authorizer, PodStreams(gateway.streams, clock)).all(),
         )
-        front = Front(registry, reads, writes, pages, steps)
-        runnables: list[Runnable] = [
-            registry.feeds,
-            DefinitionController(api, clock, entropy),
-            GarbageCollector(api, clock, entropy),
-            NamespaceController(api, clock, entropy),
-            NamespaceContents(api, keys.ca.certificate, clock, entropy),
-            EventExpiry(api, clock, entropy),
-        ]
-        server = cls(config, keys, registry, api, front, serving, runnables)
-        Health({"ping": lambda: ""}, {"bootstrap": lambda: server._ready[0] if server._ready else ""}).add_to(
-            pages, __version__
-        )
+        front = Front(registry, reads, Writes(registry, subresources, reads, authorizer), pages, steps)
+        runnables: list[Runnable] = [registry.feeds, gateway]
+        server = cls(config, keys, registry, api, front, gateway, serving, rbac, runnables, [])
+        server.led += _controllers(server, clock, entropy)
+        server._add_pages(pages, metrics)
         return server
+
+    def _add_pages(self, pages: Pages, metrics: Metrics) -> None:
+        metrics.add_to(pages)
+        _described(self.config, self.registry, self.serving).add_to(pages)
+        ready = {"bootstrap": lambda: self._waiting[0] if self._waiting else ""}
+        Health({"ping": lambda: ""}, ready).add_to(pages, __version__)
 
     async def start(self) -> None:
         """Make what every cluster has; ready afterwards."""
         self.serving.begin()
-        await bootstrap(self.api)
-        self._ready.clear()
+        await bootstrap(self.api, _address(self.config), _authentication(self.keys))
+        await self.rbac.synced()
+        self._waiting.clear()
 
     def close(self) -> None:
-        """End every watch: clients come back to whoever answers then."""
+        """End every watch and every agent's session: they come back to whoever answers then."""
         self.registry.close()
+        self.gateway.close()
+
+
+def _strategies() -> dict[GroupResource, Strategy]:
+    found = plain_strategies()
+    for plural, strategy in apiextensions.strategies(schema_rules).items():
+        found[GroupResource("apiextensions.k8s.io", plural)] = strategy
+    return found
+
+
+def _controllers(server: ApiServer, clock: Clock, entropy: Entropy) -> list[Runnable]:
+    """Of the leader."""
+    api = server.api
+    return [
+        DefinitionController(api, clock, entropy),
+        GarbageCollector(api, clock, entropy),
+        NamespaceController(api, clock, entropy),
+        NamespaceContents(api, server.keys.ca.certificate, clock, entropy),
+        EventExpiry(api, clock, entropy),
+    ]
+
+
+def _schema_of(registry: Registry, types: Definitions) -> Callable[[GroupVersionKind], Schema | None]:
+    """The shape of any kind that is served, custom ones too."""
+
+    def find(gvk: GroupVersionKind) -> Schema | None:
+        if types.knows(gvk):
+            return types.schema(gvk)
+        found: Served | None = next((one for one in registry.all() if one.info.gvk == gvk), None)
+        return None if found is None else found.schema
+
+    return find
 
 
 def _described(config: ClusterConfig, registry: Registry, serving: Serving) -> Described:
@@ -137,6 +200,26 @@ def _described(config: ClusterConfig, registry: Registry, serving: Serving) -> D
         ),
         f"127.0.0.1:{config.port}",
     )
+
+
+def _address(config: ClusterConfig) -> Address:
+    first = next(IPv4Network(config.service_range).hosts())
+    return Address(str(first), config.advertised, config.port)
+
+
+def _authentication(keys: ClusterKeys) -> dict[str, str]:
+    """How aggregated servers tell that a request came through us.
+    https://kubernetes.io/docs/tasks/extend-kubernetes/configure-aggregation-layer/
+    """
+    return {
+        "client-ca-file": keys.ca.certificate.decode(),
+        "requestheader-allowed-names": '["front-proxy-client"]',
+        "requestheader-client-ca-file": keys.front_proxy_ca.certificate.decode(),
+        "requestheader-extra-headers-prefix": '["X-Remote-Extra-"]',
+        "requestheader-group-headers": '["X-Remote-Group"]',
+        "requestheader-uid-headers": '["X-Remote-Uid"]',
+        "requestheader-username-headers": '["X-Remote-User"]',
+    }
 
 
 def _host_rules(config: ClusterConfig) -> Callable[[], HostRules]:

@@ -162,7 +162,7 @@ def _charged(budget: Object, pod: str, now: str) -> Object:
     if allowed == 0:
         healthy, desired = status.get("currentHealthy", 0), status.get("desiredHealthy", 0)
         raise _over_budget(f"The disruption budget {name} needs {desired} healthy pods and has {healthy} currently")
-    changed = copied(budget)
+    changed: Object = copied(budget)
     changed["status"]["disruptionsAllowed"] = allowed - 1
     changed["status"].setdefault("disruptedPods", {})[pod] = now
     return changed

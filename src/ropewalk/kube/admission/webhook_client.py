@@ -32,7 +32,7 @@ class WebhookClient(Protocol):
 
 class ServiceResolver(Protocol):
     async def resolve(self, namespace: str, name: str, port: int) -> tuple[str, int]:
-        """Where a service is reached: host and port. Raises `WebhookFailure`."""
+        """Where a service is reached: host and port. Raises `LookupError`, saying what is missing."""
         ...
 
 
@@ -89,7 +89,10 @@ class HttpWebhookClient:
             return url, url, parts.hostname
         port, path = int(service.get("port", 443)), service.get("path") or "/"
         name = f"{service.get('name')}.{service.get('namespace')}.svc"
-        host, real_port = await self._resolver.resolve(service["namespace"], service["name"], port)
+        try:
+            host, real_port = await self._resolver.resolve(service["namespace"], service["name"], port)
+        except LookupError as error:
+            raise WebhookFailure(f'Post "https://{name}:{port}{path}": {error.args[0]}') from None
         shown = f"[{host}]" if ":" in host else host
         path = path if path.startswith("/") else f"/{path}"
         return f"https://{shown}:{real_port}{path}", f"https://{name}:{port}{path}", name

@@ -16,7 +16,7 @@ from ropewalk.kube.machinery.fields import ROOT, FieldErrors
 from ropewalk.kube.machinery.objects import Json, Object, at, metadata
 from ropewalk.kube.machinery.resources import ResourceInfo
 from ropewalk.kube.machinery.schema import Schema
-from ropewalk.kube.machinery.strategy import Column, ScalePaths, Strategy
+from ropewalk.kube.machinery.strategy import Column, ScalePaths, Strategy, keep
 
 _HEADS = ("apiVersion", "kind", "metadata")
 
@@ -59,6 +59,14 @@ class _Custom(Strategy):
         generation = metadata(old).get("generation", 1)
         changed = any(new.get(key) != old.get(key) for key in old.keys() | new.keys() if key not in _HEADS)
         new["metadata"]["generation"] = generation + 1 if changed else generation
+
+    def prepare_status_update(self, new: Object, old: Object) -> None:
+        """Of a custom resource the status alone is taken."""
+        super().prepare_status_update(new, old)
+        given = metadata(new)
+        new["metadata"] = dict(metadata(old))
+        for name in ("managedFields", "resourceVersion"):
+            keep(new["metadata"], given, name)
 
     def validate_create(self, obj: Object, errors: FieldErrors) -> None:
         self._validate(obj, None, errors)

@@ -58,9 +58,7 @@ class Strategy:
     """The defaults fit a plain kind: spec and status apart, generation counted, names are DNS-1123 subdomains."""
 
     has_status: ClassVar[bool] = False
-    """A write of the object leaves `status` alone; a write of its `status` subresource leaves all but it (and
-    metadata's managed fields) alone.
-    """
+    """A write of the object leaves `status` alone; a write of its `status` subresource leaves the spec alone."""
     has_generation: ClassVar[bool] = False
     """`metadata.generation` is 1 at creation, and one more whenever anything outside metadata and status changes."""
     allow_create_on_update: ClassVar[bool] = False
@@ -100,16 +98,11 @@ class Strategy:
         self.count_generation(new, old)
 
     def prepare_status_update(self, new: Object, old: Object) -> None:
-        """Take over from `old` all but the status."""
+        """Take over from `old` all but the status and the metadata, which most kinds take through this door as well."""
         for key in old.keys() | new.keys():
             if key not in ("status", "metadata", "apiVersion", "kind"):
                 keep(new, old, key)
-        fields = metadata(new).get("managedFields")
-        version = metadata(new).get("resourceVersion")
-        new["metadata"] = dict(metadata(old))
-        for name, value in (("managedFields", fields), ("resourceVersion", version)):
-            if value is not None:
-                new["metadata"][name] = value
+        keep(new["metadata"], old["metadata"], "generation")
 
     def count_generation(self, new: Object, old: Object) -> None:
         if not self.has_generation:
@@ -159,7 +152,7 @@ class Strategy:
     # --- deletion
 
     def is_held(self, obj: Object) -> bool:
-        """Whether something of the kind's own, beside its finalizers, keeps a deleted object (a namespace's contents)."""
+        """Whether something of the kind's own, beside finalizers, keeps a deleted object (a namespace's contents)."""
         return False
 
     def begin_deletion(self, obj: Object) -> None:

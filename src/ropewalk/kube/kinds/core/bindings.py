@@ -1,4 +1,4 @@
-"""Binding a pod to a node: what the scheduler asks for. Also the checks of an eviction's body.
+"""Binding a pod to a node: what the scheduler asks for.
 https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/binding-v1/
 """
 
@@ -68,9 +68,3 @@ def _unmet(pod: Object, what: str, wanted: str, present: str | None) -> StatusFa
 
 def _refused(name: str, why: str) -> StatusFault:
     return conflict(_RESOURCE, "", name, why)
-
-
-def check_eviction(name: str, eviction: Object) -> None:
-    """Of `pods/eviction`: it names the pod of the URL."""
-    if name_of(eviction) != name:
-        raise bad_request("name in URL does not match name in Eviction object")

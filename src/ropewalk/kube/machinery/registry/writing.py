@@ -19,7 +19,7 @@ from ropewalk.kube.machinery.admission import Admission, AdmissionChain
 from ropewalk.kube.machinery.api import Api
 from ropewalk.kube.machinery.apply.tracking import settle_times, track_update
 from ropewalk.kube.machinery.fields import FieldErrors
-from ropewalk.kube.machinery.objects import Object
+from ropewalk.kube.machinery.objects import Object, copied
 from ropewalk.kube.machinery.registry import codec, deletion, keys, metadata
 from ropewalk.kube.machinery.registry.aspects import MAIN, Aspect
 from ropewalk.kube.machinery.registry.deletion import DeleteOptions, Fate
@@ -100,13 +100,14 @@ class Writer:
         self._warn_of_doubles(obj, call)
         generated = "" if obj["metadata"].get("name") else obj["metadata"].get("generateName", "")
         for _ in range(NAME_TRIES):
-            metadata.fill_create(obj, self._entropy.uuid(), now)
+            attempt = copied(obj) if generated else obj  # preparation may write the name into it
+            metadata.fill_create(attempt, self._entropy.uuid(), now)
             if generated:
-                obj["metadata"]["name"] = metadata.generated_name(generated, self._entropy)
+                attempt["metadata"]["name"] = metadata.generated_name(generated, self._entropy)
             try:
-                return await self._create_once(served, obj, admission)
+                return await self._create_once(served, attempt, admission)
             except KeyExists:
-                name = obj["metadata"]["name"]
+                name = attempt["metadata"]["name"]
                 if not generated:
                     raise errors.already_exists(info.plural, info.group, name) from None
         raise errors.generate_name_exhausted(info.plural, info.group, name)
