@@ -128,10 +128,10 @@ def _fields(selector: Object) -> tuple[str, bool]:
     if raw:
         return _parsed(lambda: str(parse_field_selector(raw)))
     found: list[tuple[str, str, str]] = []
-    requirements = selector.get("requirements") or ()
+    requirements: Sequence[Object] = selector.get("requirements") or ()
     for each in requirements:
         operator = {"In": "=", "NotIn": "!="}.get(each.get("operator", ""))
-        values = each.get("values") or ()
+        values = each.get("values") or []
         if operator is not None and len(values) == 1:
             found.append((each.get("key", ""), operator, values[0]))
     return str(FieldSelector(tuple(found))), len(found) == len(requirements)
@@ -142,7 +142,7 @@ def _labels(selector: Object) -> tuple[str, bool]:
     if raw:
         return _parsed(lambda: str(parse_label_selector(raw)))
     texts: list[str] = []
-    requirements = selector.get("requirements") or ()
+    requirements: Sequence[Object] = selector.get("requirements") or ()
     for each in requirements:
         text, good = _parsed(partial(_requirement, each))
         if good:
