@@ -29,6 +29,8 @@ from ropewalk.kube.extension.definitions import DefinitionController, Serving, s
 from ropewalk.kube.kinds import apiextensions
 from ropewalk.kube.kinds.catalogue import catalogue, plain_strategies
 from ropewalk.kube.kinds.connections import QUERIES
+from ropewalk.kube.kinds.core.service_addresses import ServiceAddresses
+from ropewalk.kube.kinds.core.services import Services
 from ropewalk.kube.kinds.definitions import Definitions, definitions
 from ropewalk.kube.kinds.priorities import AGGREGATOR, PRIORITIES
 from ropewalk.kube.kinds.published import published
@@ -64,7 +66,7 @@ from ropewalk.runtime.controller import Runnable
 from ropewalk.store.protocol import Store
 
 METADATA = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
-PODS = GroupResource("", "pods")
+PODS, SERVICES = GroupResource("", "pods"), GroupResource("", "services")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +101,8 @@ class ApiServer:
     front: Front
     gateway: Gateway
     """Where the machines of this cluster dial."""
+    addresses: ServiceAddresses
+    """Held by the cluster's services."""
     serving: Serving
     rbac: Rbac
     runnables: list[Runnable]
@@ -111,7 +115,8 @@ class ApiServer:
         keys = cluster_keys(config.folder / "pki", clock, names, cluster=config.name)
         types = definitions()
         registry = Registry(store, clock, entropy)
-        registry.serve(catalogue(types, _strategies()))
+        addresses = ServiceAddresses([config.service_range], entropy, node_ports=config.node_ports)
+        registry.serve(catalogue(types, _strategies(addresses)))
         creators: dict[tuple[GroupResource, str], object] = {}
         subresources = Subresources(aspects(), creators)  # type: ignore[arg-type]  # filled below: they need the writer
         api = InsideApi(registry, subresources)
@@ -135,7 +140,7 @@ class ApiServer:
         )
         front = Front(registry, reads, Writes(registry, subresources, reads, authorizer), pages, steps)
         runnables: list[Runnable] = [registry.feeds, gateway]
-        server = cls(config, keys, registry, api, front, gateway, serving, rbac, runnables, [])
+        server = cls(config, keys, registry, api, front, gateway, addresses, serving, rbac, runnables, [])
         server.led += _controllers(server, clock, entropy)
         server._add_pages(pages, metrics)
         return server
@@ -149,6 +154,8 @@ class ApiServer:
     async def start(self) -> None:
         """Make what every cluster has; ready afterwards."""
         self.serving.begin()
+        for service in await self.api.list(SERVICES):
+            self.addresses.occupy(service)
         await bootstrap(self.api, _address(self.config), _authentication(self.keys))
         await self.rbac.synced()
         self._waiting.clear()
@@ -159,8 +166,10 @@ class ApiServer:
         self.gateway.close()
 
 
-def _strategies() -> dict[GroupResource, Strategy]:
+def _strategies(addresses: ServiceAddresses) -> dict[GroupResource, Strategy]:
+    """Those kinds that need something of the server get it here."""
     found = plain_strategies()
+    found[SERVICES] = Services(addresses)
     for plural, strategy in apiextensions.strategies(schema_rules).items():
         found[GroupResource("apiextensions.k8s.io", plural)] = strategy
     return found

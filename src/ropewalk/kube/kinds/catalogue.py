@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
+from ropewalk.kube.kinds.autoscaling.conversion import to_v1, to_v2
+from ropewalk.kube.kinds.converted import converted
 from ropewalk.kube.kinds.definitions import Definitions
+from ropewalk.kube.kinds.events.conversion import from_core, to_core
 from ropewalk.kube.kinds.table import RESOURCES
 from ropewalk.kube.machinery import decoding
 from ropewalk.kube.machinery.registry.served import Served, head_of
@@ -51,8 +55,19 @@ def plain_strategies() -> dict[GroupResource, Strategy]:
 
 def catalogue(definitions: Definitions, strategies: Strategies) -> Iterator[Served]:
     """What the server serves from the start, in discovery's order."""
+    infos = {(info.group, info.version, info.plural): info for info in RESOURCES}
+    core_events = infos["", "v1", "events"]
+    autoscalers = infos["autoscaling", "v2", "horizontalpodautoscalers"]
     for info in RESOURCES:
-        yield _served(info, definitions, strategies[info.group_resource])
+        served = _served(info, definitions, strategies[info.group_resource])
+        if (info.group, info.plural) == ("events.k8s.io", "events"):
+            served = replace(
+                served, storage=core_events.group_resource, stored_as=core_events, kept=to_core, shown=from_core
+            )
+        elif info.group_resource == autoscalers.group_resource and info != autoscalers:
+            older = converted(served.strategy, to_v2, to_v1)
+            served = replace(served, strategy=older, stored_as=autoscalers, kept=to_v2, shown=to_v1)
+        yield served
 
 
 def _served(info: ResourceInfo, definitions: Definitions, strategy: Strategy) -> Served:

@@ -225,8 +225,7 @@ class Writes:
         if written.revision and not written.removed:
             body = await form.one(written.value, written.revision)
         else:
-            obj = written.object
-            body = form.object(served.from_stored(obj) if served.from_stored is not None else obj)
+            body = form.object(written.object)
         status = 201 if written.created else 200
         return answers.encoded(body, status=status, media_type=exchange.wanted.media_type)
 

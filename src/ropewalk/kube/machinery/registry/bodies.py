@@ -39,8 +39,6 @@ def read_patched(served: Served, body: Object, call: Call, duplicates: Sequence[
 
 
 def finished(served: Served, obj: Object) -> Object:
-    if served.to_stored is not None:
-        obj = served.to_stored(obj)
     obj.setdefault("metadata", {})
     served.strategy.default(obj)
     return obj

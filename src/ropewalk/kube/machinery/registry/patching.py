@@ -62,8 +62,7 @@ def transform(served: Served, patch: Patch, call: Call, name: str) -> Transform:
         complaints += unknown_members(check_operations(patch.document))
 
     async def change(old: Object) -> Proposal:
-        shown = served.from_stored(old) if served.from_stored is not None else old
-        found = patched(served, patch, shown)
+        found = patched(served, patch, old)
         new = bodies.read_patched(served, copied(found), call, complaints, text)
         if new["metadata"].get("name") != name:
             raise errors.bad_request(
@@ -97,14 +96,12 @@ def _applied(served: Served, live: Object | None, patch: Patch, call: Call, subr
         raise errors.bad_request(f"strict decoding error: {', '.join(told)}")
     if told and call.field_validation == "Warn":
         call.warnings.extend(told)
-    if served.to_stored is not None:
-        body = served.to_stored(body)
     merged = apply_configuration(
         live,
         body,
         schema=served.schema,
         manager=call.field_manager,
-        api_version=served.kept_as.api_version,
+        api_version=served.info.api_version,
         subresource=subresource,
         now=now,
         force=patch.force,

@@ -54,7 +54,7 @@ class Selection:
             return False
         if self.fields is None:
             return True
-        decoded = None if self._by_key_alone else self._decoded(value)
+        decoded = None if self._by_key_alone else self._shown(self._decoded(value))
         return self.fields.matches(self._values(key, decoded))
 
     def takes_event(self, event: FeedEvent, *, previous: bool) -> bool:
@@ -70,7 +70,7 @@ class Selection:
         decoded = (
             None
             if self._by_key_alone
-            else event.decoded(previous=previous, api_version=kept.api_version, kind=kept.kind)
+            else self._shown(event.decoded(previous=previous, api_version=kept.api_version, kind=kept.kind))
         )
         return self.fields.matches(self._values(event.key, decoded))
 
@@ -87,6 +87,9 @@ class Selection:
     @property
     def _by_key_alone(self) -> bool:
         return all(field in _BY_KEY for field, _, _ in self.fields.requirements) if self.fields else True
+
+    def _shown(self, obj: Object) -> Object:
+        return obj if self.served.shown is None else self.served.shown(obj)
 
     def _decoded(self, value: bytes) -> Object:
         kept = self.served.kept_as

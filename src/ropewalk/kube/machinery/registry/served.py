@@ -39,9 +39,9 @@ class Served:
     """Where stored objects must be converted, pruned or defaulted when they are read; None serves the stored bytes."""
     writer: Callable[[Object], Awaitable[Object]] | None = None
     """Where an object of this version must be converted before it is stored."""
-    to_stored: Callable[[Object], Object] | None = None
-    """A built-in kind in another version than the one it is kept in: this version → the kept one, and back."""
-    from_stored: Callable[[Object], Object] | None = None
+    kept: Callable[[Object], Object] | None = None
+    """A built-in kind in another version or shape than the one it is kept in: this one → the kept one, and back."""
+    shown: Callable[[Object], Object] | None = None
     stored_as: ResourceInfo | None = None
     """The version it is kept in, where that is another."""
     head: bytes = field(default=b"")
@@ -53,7 +53,7 @@ class Served:
     @property
     def passes_bytes(self) -> bool:
         """Whether stored bytes are served without being decoded."""
-        return self.reader is None and self.from_stored is None
+        return self.reader is None and self.shown is None
 
     def reset_fields(self, subresource: str) -> FieldSet | None:
         """Fields that a write through this door never owns; None for the usual ones."""
@@ -76,6 +76,6 @@ async def decoded(served: Served, values: Sequence[tuple[bytes, int]]) -> list[O
     found = [codec.decode(value, revision, kept.api_version, kept.kind) for value, revision in values]
     if served.reader is not None:
         return await served.reader(found)
-    if served.from_stored is not None:
-        return [served.from_stored(obj) for obj in found]
+    if served.shown is not None:
+        return [served.shown(obj) for obj in found]
     return found

@@ -337,10 +337,13 @@ class Writer:
         obj = codec.decode(entry.value, entry.revision, kept.api_version, kept.kind)
         if served.reader is not None:
             return (await served.reader([obj]))[0]
-        return obj
+        return obj if served.shown is None else copied(served.shown(obj))
 
     async def _encoded(self, served: Served, obj: Object) -> bytes:
-        stored = obj if served.writer is None else await served.writer(obj)
+        if served.writer is not None:
+            stored = await served.writer(obj)
+        else:
+            stored = obj if served.kept is None else served.kept(obj)
         return codec.encode(stored, custom=served.custom)
 
     def _warn_of_doubles(self, obj: Object, call: Call) -> None:

@@ -252,10 +252,6 @@ def test_a_binding_that_says_nothing_useful(binding: dict[str, Any], text: str) 
     assert (caught.value.message, caught.value.status) == (text, 400)
 
 
-def test_an_eviction_names_its_pod() -> None:
-    with pytest.raises(StatusFault, match="name in URL does not match name in Eviction object"):
-
-
 def test_the_first_address_is_also_told_alone() -> None:
     for given, expected in (
         ({"podIP": "10.0.0.1"}, {"podIP": "10.0.0.1", "podIPs": [{"ip": "10.0.0.1"}]}),
