@@ -177,18 +177,14 @@ class Claims:
                 self._port(service, here, asked)
 
     def _changed_ports(self, new: Object, old: Object) -> None:
+        """Two ports of one node port are for validation to refuse."""
         held = node_ports(old)
-        seen: set[tuple[str, int]] = set()
         for index, port in enumerate(new["spec"].get("ports") or ()):
             asked = port.get("nodePort", 0)
             if not asked and not allocates_node_ports(new):
                 continue
             if not asked or (asked not in held and asked not in self._own_ports):
                 port["nodePort"] = self._port(new, SPEC / "ports" / index / "nodePort", asked)
-            key = (port.get("protocol", ""), port["nodePort"])
-            if key in seen:
-                raise _invalid(new, SPEC / "ports" / index / "nodePort", port["nodePort"], "duplicate nodePort")
-            seen.add(key)
         now = node_ports(new)
         self._give_ports([port for port in held if port not in now])
 
