@@ -12,7 +12,7 @@ help: ## List the targets
 
 setup: $(STAMP) ## Make .venv with the ropewalk command and the developers' tools
 
-$(STAMP): requirements.txt requirements-dev.txt pyproject.toml tools/setup.sh
+$(STAMP): requirements.txt requirements-dev.txt pyproject.toml tools/setup.sh tools/kubectl.py
 	@tools/setup.sh "$(PYTHON)" "$(VENV)"
 	@touch $@
 

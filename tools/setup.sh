@@ -25,6 +25,7 @@ echo "Installing the pinned packages into $venv"
 "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 "$venv/bin/python" tools/protogen.py
+"$venv/bin/python" tools/kubectl.py
 # Byte code in advance: the first `ropewalk up --simulated` is then as quick as every later one.
 "$venv/bin/python" -m compileall -q src
 # So that the first command of a fresh clone starts as quickly as the second.
