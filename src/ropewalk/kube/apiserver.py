@@ -32,10 +32,12 @@ from ropewalk.kube.kinds.connections import QUERIES
 from ropewalk.kube.kinds.core.service_addresses import ServiceAddresses
 from ropewalk.kube.kinds.core.services import Services
 from ropewalk.kube.kinds.definitions import Definitions, definitions
+from ropewalk.kube.kinds.field_numbers import field_numbers
 from ropewalk.kube.kinds.priorities import AGGREGATOR, PRIORITIES
 from ropewalk.kube.kinds.published import published
 from ropewalk.kube.kinds.table import DELETED_IS_ANSWERED, RESOURCES
 from ropewalk.kube.machinery import discovery
+from ropewalk.kube.machinery.http.bodies import Bodies
 from ropewalk.kube.machinery.http.described import Described
 from ropewalk.kube.machinery.http.front import Front, Steps
 from ropewalk.kube.machinery.http.health import Health
@@ -45,6 +47,7 @@ from ropewalk.kube.machinery.http.reads import Reads
 from ropewalk.kube.machinery.http.tables import Tables
 from ropewalk.kube.machinery.http.writes import Writes
 from ropewalk.kube.machinery.openapi.specification import Specification
+from ropewalk.kube.machinery.protobuf.decoder import Decoder
 from ropewalk.kube.machinery.registry.inside import InsideApi
 from ropewalk.kube.machinery.registry.registry import Registry
 from ropewalk.kube.machinery.registry.served import Served
@@ -138,7 +141,8 @@ class ApiServer:
             metrics=metrics,
             connectors=Connectors(api, chain, authorizer, PodStreams(gateway.streams, clock)).all(),
         )
-        front = Front(registry, reads, Writes(registry, subresources, reads, authorizer), pages, steps)
+        bodies = Bodies(Decoder(types, field_numbers))
+        front = Front(registry, reads, Writes(registry, subresources, reads, authorizer, bodies), pages, steps)
         runnables: list[Runnable] = [registry.feeds, gateway]
         server = cls(config, keys, registry, api, front, gateway, addresses, serving, rbac, runnables, [])
         server.led += _controllers(server, clock, entropy)

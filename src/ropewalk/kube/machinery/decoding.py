@@ -2,7 +2,7 @@
 
 `parse` knows media types and bounds; `reader` makes the function that reads parsed bodies of one built-in kind. Custom
 resources are parsed here too, and read by `kube.extension`. Nothing here knows a kind: what types there are is asked of
-`Types` (`kinds.definitions`). Protobuf and CBOR are refused before, by media type; a decoder for them would stand here.
+`Types` (`kinds.definitions`). Protobuf is the matter of `protobuf`; CBOR is refused before, by media type.
 """
 
 from __future__ import annotations

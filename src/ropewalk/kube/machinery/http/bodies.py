@@ -2,32 +2,55 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ropewalk.kube.machinery import decoding, errors
 from ropewalk.kube.machinery.http.exchange import Exchange
-from ropewalk.kube.machinery.http.negotiation import APPLY_MEDIA_TYPE, body_type
+from ropewalk.kube.machinery.http.negotiation import APPLY_MEDIA_TYPE, BODIES, CUSTOM_BODIES, PROTOBUF, body_type
 from ropewalk.kube.machinery.objects import Json, Object
+from ropewalk.kube.machinery.protobuf.decoder import Decoder
+from ropewalk.kube.machinery.registry.served import Served
+from ropewalk.kube.machinery.resources import GroupVersionKind
 
 BODY_BYTES = 3 * 1024 * 1024
 
 
-def read_object(exchange: Exchange) -> tuple[Object, list[str]]:
-    """(the object, complaints about doubled keys). Raises BadRequest, UnsupportedMediaType."""
-    body = exchange.request.body
-    media_type = body_type(exchange.request.header("content-type"))
-    if not body:
-        raise errors.bad_request("the request has no body: an object was expected")
-    found, doubled = decoding.parse(body, media_type, find_duplicates=exchange.call.field_validation != "Ignore")
-    if not isinstance(found, dict):
-        raise errors.bad_request("the body of the request is no object")
-    exchange.body = found
-    return found, doubled
+class Bodies:
+    """Reads objects of every kind: protobuf by `decoder`, the rest by `decoding`."""
+
+    def __init__(self, decoder: Decoder) -> None:
+        self._decoder = decoder
+
+    def read(self, exchange: Exchange, served: Served) -> tuple[Object, list[str]]:
+        """(the object, complaints about doubled keys). Raises BadRequest, UnsupportedMediaType."""
+        known = served.info.subresource(exchange.route.subresource)
+        expected = served.info.gvk if known is None else known.kind
+        return self._read(
+            exchange, expected, CUSTOM_BODIES if served.custom and expected == served.info.gvk else BODIES
+        )
+
+    def read_options(self, exchange: Exchange) -> Object | None:
+        """DeleteOptions, which may be left out."""
+        return self._read(exchange, _DELETE_OPTIONS, BODIES)[0] if exchange.request.body else None
+
+    def _read(
+        self, exchange: Exchange, expected: GroupVersionKind, accepted: Sequence[str]
+    ) -> tuple[Object, list[str]]:
+        body = exchange.request.body
+        media_type = body_type(exchange.request.header("content-type"), accepted)
+        if not body:
+            raise errors.bad_request("the request has no body: an object was expected")
+        if media_type == PROTOBUF:
+            exchange.body = self._decoder.decode(body, expected)
+            return exchange.body, []
+        found, doubled = decoding.parse(body, media_type, find_duplicates=exchange.call.field_validation != "Ignore")
+        if not isinstance(found, dict):
+            raise errors.bad_request("the body of the request is no object")
+        exchange.body = found
+        return found, doubled
 
 
-def read_optional(exchange: Exchange) -> Object | None:
-    """DeleteOptions, which may be left out."""
-    if not exchange.request.body:
-        return None
-    return read_object(exchange)[0]
+_DELETE_OPTIONS = GroupVersionKind("", "v1", "DeleteOptions")
 
 
 def read_patch(exchange: Exchange, kind: str) -> tuple[Json, list[str]]:

@@ -1,11 +1,12 @@
 """Which form and media type an Accept header asks for, and what a Content-Type brings. Pure.
 
-JSON is the wire format: Accept negotiates down to it, and YAML is offered to people. A protobuf body is refused by
-name; `BODY_READERS` is where a decoder for it would go.
+JSON is the wire format: Accept negotiates down to it, and YAML is offered to people. Bodies of built-in kinds may be
+protobuf; answers never are.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -15,7 +16,9 @@ JSON, YAML = "application/json", "application/yaml"
 PROTOBUF = "application/vnd.kubernetes.protobuf"
 OFFERED = (JSON, YAML, PROTOBUF)
 """As kube-apiserver words it, though we never answer protobuf."""
-BODIES = (JSON, YAML)
+BODIES = (JSON, YAML, PROTOBUF)
+CUSTOM_BODIES = (JSON, YAML)
+"""Of custom resources: nobody numbers their fields."""
 APPLY_MEDIA_TYPE = "application/apply-patch+yaml"
 PATCHES = {
     "application/json-patch+json": "json",
@@ -74,18 +77,18 @@ def _is_known(transform: str, group: str, version: str) -> bool:
     return group == "apidiscovery.k8s.io" and transform == "APIGroupDiscoveryList" and version in ("v2", "v2beta1")
 
 
-def body_type(content_type: str) -> str:
-    """JSON or YAML. Raises UnsupportedMediaType."""
+def body_type(content_type: str, accepted: Sequence[str] = BODIES) -> str:
+    """One of `accepted`. Raises UnsupportedMediaType."""
     kind = content_type.partition(";")[0].strip().lower()
     if kind in ("", JSON):
         return JSON
     if kind in (YAML, "application/x-yaml", "text/yaml"):
         return YAML
+    if kind == PROTOBUF and PROTOBUF in accepted:
+        return PROTOBUF
     if kind == PROTOBUF:
-        raise errors.unsupported_media_type(
-            f"{PROTOBUF}, which this server does not read: set the client's content type to {JSON}", BODIES
-        )
-    raise errors.unsupported_media_type(kind, BODIES)
+        kind = f"{PROTOBUF}, which custom resources do not have: set the client's content type to {JSON}"
+    raise errors.unsupported_media_type(kind, accepted)
 
 
 def patch_type(content_type: str) -> str:

@@ -8,7 +8,7 @@ from ropewalk.base.http.messages import Response
 from ropewalk.kube.machinery import errors, times
 from ropewalk.kube.machinery.access import Authorizer, Verdict
 from ropewalk.kube.machinery.http import answers
-from ropewalk.kube.machinery.http.bodies import read_object, read_optional, read_patch
+from ropewalk.kube.machinery.http.bodies import Bodies, read_patch
 from ropewalk.kube.machinery.http.exchange import Exchange
 from ropewalk.kube.machinery.http.negotiation import patch_type
 from ropewalk.kube.machinery.http.options import delete_options, is_true, list_options, write_options
@@ -26,18 +26,21 @@ from ropewalk.kube.machinery.strategy import ScalePaths
 
 
 class Writes:
-    def __init__(self, registry: Registry, subresources: Subresources, reads: Reads, authorizer: Authorizer) -> None:
+    def __init__(
+        self, registry: Registry, subresources: Subresources, reads: Reads, authorizer: Authorizer, bodies: Bodies
+    ) -> None:
         self._registry = registry
         self._subresources = subresources
         self._reads = reads
         self._authorizer = authorizer
+        self._bodies = bodies
 
     # --- create
 
     async def create(self, served: Served, exchange: Exchange) -> Response:
         call, route = exchange.call, exchange.route
         options = write_options(exchange.query, call, "CreateOptions")
-        body, doubled = read_object(exchange)
+        body, doubled = self._bodies.read(exchange, served)
         evaluate = self._subresources.virtual.get(served.info.group_resource)
         obj = bodies.read(served, body, call, doubled)
         if evaluate is not None:
@@ -51,7 +54,7 @@ class Writes:
         """POST to a subresource: eviction, binding, token."""
         call, route = exchange.call, exchange.route
         write_options(exchange.query, call, "CreateOptions")
-        body, _ = read_object(exchange)
+        body, _ = self._bodies.read(exchange, served)
         made = await self._subresources.create(served, route.subresource, route.namespace, route.name, body, call)
         return answers.document(made, status=201, media_type=exchange.wanted.media_type)
 
@@ -60,7 +63,7 @@ class Writes:
     async def update(self, served: Served, exchange: Exchange, *, create_on_missing: bool = True) -> Response:
         call, route = exchange.call, exchange.route
         options = write_options(exchange.query, call, "UpdateOptions")
-        body, doubled = read_object(exchange)
+        body, doubled = self._bodies.read(exchange, served)
         aspect = self._aspect(served, route.subresource)
         new = bodies.read(served, body, call, doubled)
         self._check_name(new, route.name)
@@ -151,7 +154,7 @@ class Writes:
         call, route = exchange.call, exchange.route
         if exchange.request.method == "PUT":
             options = write_options(exchange.query, call, "UpdateOptions")
-            body, _ = read_object(exchange)
+            body, _ = self._bodies.read(exchange, served)
             patch = None
             self._check_name(body, route.name)
         else:
@@ -177,7 +180,7 @@ class Writes:
 
     async def delete(self, served: Served, exchange: Exchange) -> Response:
         call, route = exchange.call, exchange.route
-        options, document = delete_options(exchange.query, read_optional(exchange))
+        options, document = delete_options(exchange.query, self._bodies.read_options(exchange))
         call.dry_run = options.dry_run
         written = await self._registry.writer.delete(
             served, route.namespace_of(served.info), route.name, options, call, document
@@ -196,7 +199,7 @@ class Writes:
     async def delete_collection(self, served: Served, exchange: Exchange) -> Response:
         """Each that the selectors choose, one after another; not atomic, as Kubernetes' is not."""
         call, route = exchange.call, exchange.route
-        options, document = delete_options(exchange.query, read_optional(exchange))
+        options, document = delete_options(exchange.query, self._bodies.read_options(exchange))
         call.dry_run = options.dry_run
         chosen = list_options(exchange.query, watch=False)
         reading.validate(chosen)
