@@ -33,6 +33,8 @@ CA_DAYS, LEAF_DAYS = 3650, 365
 RENEW_DAYS = 30
 """A serving certificate that ends within this is made anew at the next start."""
 MASTERS = "system:masters"
+FRONT_PROXY = "front-proxy-client"
+"""The common name under which aggregated servers are called."""
 
 SERVER_NAMES = (
     "kubernetes",
@@ -82,7 +84,7 @@ def cluster_keys(folder: Path, clock: Clock, names: Sequence[str], *, cluster: s
     wanted = (*SERVER_NAMES, "127.0.0.1", "::1", *names)
     server = _leaf(folder, "server", ca, "kube-apiserver", (), now, names=wanted)
     admin = _leaf(folder, "admin", ca, "kubernetes-admin", (MASTERS,), now)
-    front_proxy = _leaf(folder, "front-proxy", front_ca, "front-proxy-client", (), now)
+    front_proxy = _leaf(folder, "front-proxy", front_ca, FRONT_PROXY, (), now)
     return ClusterKeys(folder, ca, server, admin, front_ca, front_proxy, _signing_key(folder / "sa.key"))
 
 
