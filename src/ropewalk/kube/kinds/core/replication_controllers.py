@@ -91,9 +91,9 @@ class ReplicationControllers(KeepsMetadata):
         non_negatives(status, _COUNTS, STATUS, errors)
         for name in ("fullyLabeledReplicas", "readyReplicas", "availableReplicas"):
             if status.get(name, 0) > status.get("replicas", 0):
-                errors.invalid(STATUS / name, status[name], "cannot be greater than status.replicas")
+                errors.invalid(STATUS / name, status.get(name, 0), "cannot be greater than status.replicas")
         if status.get("availableReplicas", 0) > status.get("readyReplicas", 0):
-            available = status["availableReplicas"]
+            available = status.get("availableReplicas", 0)
             errors.invalid(STATUS / "availableReplicas", available, "cannot be greater than readyReplicas")
 
     def warnings(self, new: Object, old: Object | None) -> list[str]:
