@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import math
+import re
 import struct
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -23,6 +24,7 @@ Read = Callable[[bytes, int, int, int], Json]
 NUMBERS = (Shape.INTEGER, Shape.NUMBER, Shape.BOOLEAN)
 """Shapes that are no BYTES on the wire."""
 
+_ESCAPED = re.compile("[\udc80-\udcff]")
 _EPOCH = datetime(1970, 1, 1)
 _ZERO_TIME = -62135596800
 """Go's, in seconds since 1970."""
@@ -60,11 +62,11 @@ def _double(bits: int) -> Json:
 
 
 def text(body: bytes, at: int, end: int, depth: int = 0) -> str:
-    """Go does not ask whether it is UTF-8; in its JSON U+FFFD stands for what is not."""
+    """Go does not ask whether it is UTF-8; in its JSON U+FFFD stands for each byte that is not."""
     try:
         return body[at:end].decode()
     except UnicodeDecodeError:
-        return body[at:end].decode(errors="replace")
+        return _ESCAPED.sub("\ufffd", body[at:end].decode(errors="surrogateescape"))
 
 
 def encoded_bytes(body: bytes, at: int, end: int, depth: int) -> str:

@@ -121,7 +121,9 @@ def test_a_zero_that_json_would_not_have_is_not_there(vector: dict[str, Any]) ->
         (field(1, field(11, b"")), {"metadata": {"labels": {"": ""}}}),
         (field(1, field(11, field(1, "k" * 300) + field(2, "v"))), {"metadata": {"labels": {"k" * 300: "v"}}}),
         (field(1, field(14, "a") + field(14, "")), {"metadata": {"finalizers": ["a", ""]}}),
-        (field(1, field(1, b"a\xff")), {"metadata": {"name": "a\ufffd"}}),
+        (field(1, field(1, b"a\xffb")), {"metadata": {"name": "a\ufffdb"}}),
+        (field(1, field(1, b"\xe2\x82z")), {"metadata": {"name": "\ufffd\ufffdz"}}),
+        (field(1, field(14, b"\xed\xa0\x80")), {"metadata": {"finalizers": ["\ufffd\ufffd\ufffd"]}}),
     ],
 )
 def test_fields_of_metadata(message: bytes, expected: Object) -> None:
