@@ -59,6 +59,7 @@ class Caller:
         self.control = control
         self.inside: list[int] = []
         self.most = 0
+        self._tasks: list[asyncio.Task[None]] = []  # the loop itself holds none
 
     def ask(self, number: int, attributes: Attributes) -> tuple[asyncio.Task[None], asyncio.Event]:
         done = asyncio.Event()
@@ -72,7 +73,9 @@ class Caller:
                 finally:
                     self.inside.remove(number)
 
-        return asyncio.ensure_future(request()), done
+        task = asyncio.ensure_future(request())
+        self._tasks.append(task)
+        return task, done
 
 
 Scene = tuple[MemoryApi, VirtualClock, PriorityAndFairness]
