@@ -17,16 +17,24 @@ from ropewalk.agents.gateway import Gateway
 from ropewalk.base.clock import Clock
 from ropewalk.base.entropy import Entropy
 from ropewalk.base.http.browsers import HostRules
+from ropewalk.kube.admission.compiling import complaint, selector_complaint
 from ropewalk.kube.admission.defaults import Means, default_chain
 from ropewalk.kube.admission.webhook_client import HttpWebhookClient
 from ropewalk.kube.bootstrap import Address, bootstrap
 from ropewalk.kube.connectors import Connectors
+from ropewalk.kube.controllers.certificate_requests import CertificateRequests
 from ropewalk.kube.controllers.event_expiry import EventExpiry
 from ropewalk.kube.controllers.garbage_collector import GarbageCollector
 from ropewalk.kube.controllers.namespace_contents import NamespaceContents
 from ropewalk.kube.controllers.namespaces import NamespaceController
+from ropewalk.kube.controllers.service_account_secrets import ServiceAccountSecrets
 from ropewalk.kube.extension.definitions import DefinitionController, Serving, schema_rules
-from ropewalk.kube.kinds import apiextensions
+from ropewalk.kube.flowcontrol.control import PriorityAndFairness
+from ropewalk.kube.flowcontrol.figures import add_metrics, add_pages
+from ropewalk.kube.flowcontrol.upkeep import FlowControlUpkeep
+from ropewalk.kube.flowcontrol.upkeep import bootstrap as flow_control_bootstrap
+from ropewalk.kube.identity import Identity, requested_name
+from ropewalk.kube.kinds import admissionregistration, apiextensions, resource
 from ropewalk.kube.kinds.catalogue import catalogue, plain_strategies
 from ropewalk.kube.kinds.connections import QUERIES
 from ropewalk.kube.kinds.core.service_addresses import ServiceAddresses
@@ -48,20 +56,26 @@ from ropewalk.kube.machinery.http.tables import Tables
 from ropewalk.kube.machinery.http.writes import Writes
 from ropewalk.kube.machinery.openapi.specification import Specification
 from ropewalk.kube.machinery.protobuf.decoder import Decoder
+from ropewalk.kube.machinery.registry.compaction import Compactor
 from ropewalk.kube.machinery.registry.inside import InsideApi
 from ropewalk.kube.machinery.registry.registry import Registry
 from ropewalk.kube.machinery.registry.served import Served
-from ropewalk.kube.machinery.registry.subresources import Subresources
+from ropewalk.kube.machinery.registry.subresources import Create, Evaluate, Subresources
 from ropewalk.kube.machinery.resources import GroupResource, GroupVersionKind
 from ropewalk.kube.machinery.schema import Schema
 from ropewalk.kube.machinery.strategy import Strategy
 from ropewalk.kube.machines import gateway_of
 from ropewalk.kube.pod_subresources import PodSubresources
 from ropewalk.kube.resolving import EndpointResolver
-from ropewalk.kube.security.authorizer import Chain, Masters
-from ropewalk.kube.security.certificates import CertificateAuthenticator
+from ropewalk.kube.security import token_keys
+from ropewalk.kube.security.aggregation import ClusterRoleAggregation
+from ropewalk.kube.security.encryption import Encryption, encryption_keys
+from ropewalk.kube.security.escalation import Escalation
+from ropewalk.kube.security.impersonation import Impersonation
+from ropewalk.kube.security.node_restriction import NodeRestriction
 from ropewalk.kube.security.pki import ClusterKeys, cluster_keys
-from ropewalk.kube.security.rbac import Rbac
+from ropewalk.kube.security.service_account_tokens import ISSUER
+from ropewalk.kube.signing import signer
 from ropewalk.kube.streams.terminate import PodStreams
 from ropewalk.kube.subresource_doors import aspects
 from ropewalk.model.ids import Owner
@@ -70,6 +84,7 @@ from ropewalk.store.protocol import Store
 
 METADATA = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
 PODS, SERVICES = GroupResource("", "pods"), GroupResource("", "services")
+SECRETS, ACCOUNTS = GroupResource("", "secrets"), GroupResource("", "serviceaccounts")
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +122,7 @@ class ApiServer:
     addresses: ServiceAddresses
     """Held by the cluster's services."""
     serving: Serving
-    rbac: Rbac
+    identity: Identity
     runnables: list[Runnable]
     led: list[Runnable]
     _waiting: list[str] = field(default_factory=lambda: ["the cluster's own objects are not there yet"])
@@ -117,41 +132,57 @@ class ApiServer:
         names = (*config.names, _address(config).service_address)
         keys = cluster_keys(config.folder / "pki", clock, names, cluster=config.name)
         types = definitions()
-        registry = Registry(store, clock, entropy)
+        sealed = {SECRETS: Encryption(encryption_keys(config.folder / "pki" / "encryption.keys", entropy), entropy)}
+        registry = Registry(store, clock, entropy, transformers=sealed)
         addresses = ServiceAddresses([config.service_range], entropy, node_ports=config.node_ports)
         registry.serve(catalogue(types, _strategies(addresses)))
-        creators: dict[tuple[GroupResource, str], object] = {}
-        subresources = Subresources(aspects(), creators)  # type: ignore[arg-type]  # filled below: they need the writer
+        creators: dict[tuple[GroupResource, str], Create] = {}
+        reviews: dict[GroupResource, Evaluate] = {}
+        subresources = Subresources(aspects(), creators, reviews)  # filled below: those who answer need the API
         api = InsideApi(registry, subresources)
-        rbac = Rbac(api)
-        authorizer = Chain([Masters(), rbac])
+        identity = Identity.build(api, keys, clock, entropy)
+        reviews |= identity.reviews
+        authorizer = identity.authorizer
         webhooks = HttpWebhookClient(EndpointResolver(api))
-        chain = default_chain(Means(api, authorizer, clock, entropy, webhooks, _schema_of(registry, types)))
+        chain = default_chain(
+            Means(api, authorizer, clock, entropy, webhooks, _schema_of(registry, types)),
+            further=(NodeRestriction(api, authorizer, requested_name), Escalation(identity.rbac, authorizer)),
+        )
         registry.admit_through(chain, api)
         pods = PodSubresources(api, registry.writer, chain, clock)
-        creators |= {(PODS, "binding"): pods.bind, (PODS, "eviction"): pods.evict}
+        creators |= {
+            (PODS, "binding"): pods.bind,
+            (PODS, "eviction"): pods.evict,
+            (ACCOUNTS, "token"): identity.token_requests(api, chain, clock).create,
+        }
         gateway = gateway_of(config.owner, store, clock, entropy)
         serving = Serving(api, registry, types.schema_named(METADATA), webhooks, entropy)
+        flow_control = PriorityAndFairness(api, clock)
         pages, metrics = Pages(), Metrics()
         reads = Reads(registry, Tables(clock))
+        bodies = Bodies(Decoder(types, field_numbers))
         steps = Steps(
-            CertificateAuthenticator(keys.ca.certificate),
+            identity.authenticator,
             authorizer,
+            Impersonation(authorizer),
+            flow_control,
             hosts=_host_rules(config),
             metrics=metrics,
             connectors=Connectors(api, chain, authorizer, PodStreams(gateway.streams, clock)).all(),
         )
-        bodies = Bodies(Decoder(types, field_numbers))
         front = Front(registry, reads, Writes(registry, subresources, reads, authorizer, bodies), pages, steps)
-        runnables: list[Runnable] = [registry.feeds, gateway]
-        server = cls(config, keys, registry, api, front, gateway, addresses, serving, rbac, runnables, [])
-        server.led += _controllers(server, clock, entropy)
+        runnables: list[Runnable] = [registry.feeds, gateway, flow_control]
+        server = cls(config, keys, registry, api, front, gateway, addresses, serving, identity, runnables, [])
+        server.led += _controllers(server, store, clock, entropy)
         server._add_pages(pages, metrics)
+        add_metrics(flow_control, metrics)
+        add_pages(flow_control, pages)
         return server
 
     def _add_pages(self, pages: Pages, metrics: Metrics) -> None:
         metrics.add_to(pages)
         _described(self.config, self.registry, self.serving).add_to(pages)
+        token_keys.add_pages(pages, self.identity.issuer.keys, ISSUER, f"127.0.0.1:{self.config.port}")
         ready = {"bootstrap": lambda: self._waiting[0] if self._waiting else ""}
         Health({"ping": lambda: ""}, ready).add_to(pages, __version__)
 
@@ -161,7 +192,8 @@ class ApiServer:
         for service in await self.api.list(SERVICES):
             self.addresses.occupy(service)
         await bootstrap(self.api, _address(self.config), _authentication(self.keys))
-        await self.rbac.synced()
+        await flow_control_bootstrap(self.api)
+        await self.identity.synced()
         self._waiting.clear()
 
     def close(self) -> None:
@@ -174,19 +206,28 @@ def _strategies(addresses: ServiceAddresses) -> dict[GroupResource, Strategy]:
     """Those kinds that need something of the server get it here."""
     found = plain_strategies()
     found[SERVICES] = Services(addresses)
-    for plural, strategy in apiextensions.strategies(schema_rules).items():
-        found[GroupResource("apiextensions.k8s.io", plural)] = strategy
+    for group, given in (
+        ("apiextensions.k8s.io", apiextensions.strategies(schema_rules)),
+        ("admissionregistration.k8s.io", admissionregistration.strategies(complaint)),
+        ("resource.k8s.io", resource.strategies(selector_complaint)),
+    ):
+        found |= {GroupResource(group, plural): strategy for plural, strategy in given.items()}
     return found
 
 
-def _controllers(server: ApiServer, clock: Clock, entropy: Entropy) -> list[Runnable]:
+def _controllers(server: ApiServer, store: Store, clock: Clock, entropy: Entropy) -> list[Runnable]:
     """Of the leader."""
-    api = server.api
+    api, ca, identity = server.api, server.keys.ca, server.identity
     return [
+        Compactor(store, clock),
         DefinitionController(api, clock, entropy),
         GarbageCollector(api, clock, entropy),
         NamespaceController(api, clock, entropy),
-        NamespaceContents(api, server.keys.ca.certificate, clock, entropy),
+        NamespaceContents(api, ca.certificate, clock, entropy),
+        ServiceAccountSecrets(api, identity.issuer.legacy_token, ca.certificate, clock, entropy),
+        CertificateRequests(api, signer(ca, identity.authorizer, clock), clock, entropy),
+        ClusterRoleAggregation(api, clock, entropy),
+        FlowControlUpkeep(api, clock, entropy),
         EventExpiry(api, clock, entropy),
     ]
 
