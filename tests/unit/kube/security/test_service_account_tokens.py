@@ -20,16 +20,21 @@ from ropewalk.kube.kinds.definitions import definitions
 from ropewalk.kube.kinds.table import RESOURCES
 from ropewalk.kube.machinery.admission import AdmitAll
 from ropewalk.kube.machinery.errors import StatusFault
+from ropewalk.kube.machinery.http.exchange import Exchange
+from ropewalk.kube.machinery.http.pages import Pages
+from ropewalk.kube.machinery.http.routes import route
 from ropewalk.kube.machinery.registry.served import Served
 from ropewalk.kube.machinery.requests import Attributes, Call, User
 from ropewalk.kube.machinery.resources import GroupResource
 from ropewalk.kube.machinery.strategy import Strategy
 from ropewalk.kube.security.service_account_authenticator import ServiceAccountAuthenticator
 from ropewalk.kube.security.service_account_tokens import ISSUER, Bound, TokenIssuer
-from ropewalk.kube.security.token_keys import TokenKeys, discovery_document, key_id
+from ropewalk.kube.security.token_keys import TokenKeys, add_pages, discovery_document, key_id
 from ropewalk.kube.security.token_requests import ISSUED_CREDENTIAL, TokenRequests
 from ropewalk.kube.security.tokens import Accepted, Rejected
 from support.kube_api import MemoryApi
+
+from .material import request
 
 Object = dict[str, Any]
 ACCOUNTS, PODS = GroupResource("", "serviceaccounts"), GroupResource("", "pods")
@@ -492,6 +497,31 @@ def test_the_documents_of_an_issuer() -> None:
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": ["ES256"],
     }
+
+
+async def test_the_pages_of_an_issuer() -> None:
+    pages, keys = Pages(), TokenKeys([OUR_PEM])
+    add_pages(pages, keys, ISSUER, "10.0.0.1:6443")
+    told: list[tuple[str, Object]] = []
+    for path in ("/.well-known/openid-configuration", "/openid/v1/jwks"):
+        page = pages.find(path)
+        assert page is not None
+        answer = await page(Exchange(request(path), {}, route("GET", path, {}), new_call()))
+        assert answer.headers["cache-control"] == "public, max-age=3600"
+        assert isinstance(answer.body, bytes)
+        told.append((answer.headers["content-type"], orjson.loads(answer.body)))
+    assert told == [
+        ("application/json", discovery_document(ISSUER, "https://10.0.0.1:6443/openid/v1/jwks")),
+        ("application/jwk-set+json", keys.key_set()),
+    ]
+
+
+def test_claims_stand_in_the_order_of_gos_maps() -> None:
+    world = World()
+    token = world.issuer.issue(world.account, ["x"], 600, Bound(pod=world.pod, node=world.node), warn_after=1).token
+    claims = claims_of(token)
+    assert list(claims) == ["aud", "exp", "iat", "iss", "jti", "kubernetes.io", "nbf", "sub"]
+    assert list(claims["kubernetes.io"]) == ["namespace", "node", "pod", "serviceaccount", "warnafter"]
 
 
 def test_other_kinds_of_keys_are_refused() -> None:
