@@ -9,7 +9,7 @@ from itertools import islice
 import pytest
 import yaml
 
-from support.kube_process import Cluster, Space, config_map, deployment, manifest, pod
+from support.kube_process import Cluster, Space, config_map, deployment, pod
 
 
 def rows(table: str) -> list[list[str]]:
@@ -116,7 +116,10 @@ EXAMPLES = {
             "apiVersion": "autoscaling/v2",
             "kind": "HorizontalPodAutoscaler",
             "metadata": {"name": "web"},
-            "spec": {"maxReplicas": 3, "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}},
+            "spec": {
+                "maxReplicas": 3,
+                "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"},
+            },
         }
     ],
     "storageclasses": [
@@ -159,19 +162,19 @@ EXAMPLES = {
 
 
 def test_documents_of_every_form(space: Space) -> None:
-    space.apply(config_map("a", {"n": "1"}, key="value"), config_map("b", {"n": "2"}))
+    space.apply(config_map("a", {"order": "2"}, key="value"), config_map("b", {"order": "1"}))
     as_yaml = yaml.safe_load(space("get", "cm", "a", "-o", "yaml"))
     assert as_yaml == space.get("cm", "a") and as_yaml["data"] == {"key": "value"}
     assert "managedFields" not in as_yaml["metadata"]
     shown = json.loads(space("get", "cm", "a", "-o", "json", "--show-managed-fields"))["metadata"]["managedFields"]
     assert shown[0]["manager"] == "kubectl-client-side-apply" and shown[0]["operation"] == "Update"
-    assert space("get", "cm", "-l", "n", "-o", "jsonpath={.items[*].metadata.name}") == "a b"
-    assert space("get", "cm", "-l", "n", "-o", "name").split() == ["configmap/a", "configmap/b"]
-    custom = space("get", "cm", "-l", "n", "-o", "custom-columns=WHO:.metadata.name,KEY:.data.key")
+    assert space("get", "cm", "-l", "order", "-o", "jsonpath={.items[*].metadata.name}") == "a b"
+    assert space("get", "cm", "-l", "order", "-o", "name").split() == ["configmap/a", "configmap/b"]
+    custom = space("get", "cm", "-l", "order", "-o", "custom-columns=WHO:.metadata.name,KEY:.data.key")
     assert rows(custom) == [["WHO", "KEY"], ["a", "value"], ["b", "<none>"]]
     assert space("get", "cm", "a", "-o", "go-template={{.data.key}}") == "value"
-    backwards = space("get", "cm", "-l", "n", "--sort-by={.metadata.labels.n}", "--no-headers").split("\n")
-    assert [line.split()[0] for line in backwards if line] == ["a", "b"]
+    backwards = space("get", "cm", "-l", "order", "--sort-by={.metadata.labels.order}", "--no-headers").split("\n")
+    assert [line.split()[0] for line in backwards if line] == ["b", "a"]
 
 
 def test_several_kinds_and_selectors(space: Space) -> None:
@@ -183,7 +186,7 @@ def test_several_kinds_and_selectors(space: Space) -> None:
     assert space.names("pods", "--field-selector", "status.phase=Running,spec.nodeName!=") == ["pod/lone"]
     assert space.names("cm", "-l", "app in (x, y),!zone") == ["configmap/a"]
     refused = space.refused("get", "cm", "--field-selector", "data.a=b")
-    assert 'field label not supported: data.a' in refused
+    assert "field label not supported: data.a" in refused
     assert space.names("pods", "-l", "app=none") == []
     assert 'configmaps "nope" not found' in space.refused("get", "cm", "nope")
     assert "the server doesn't have a resource type" in space.refused("get", "nonsense")
@@ -192,12 +195,14 @@ def test_several_kinds_and_selectors(space: Space) -> None:
 def test_lists_come_in_chunks(space: Space) -> None:
     space.create(*(config_map(f"c-{n:02}", {"part": "x"}) for n in range(12)))
     assert len(space.names("cm", "-l", "part=x", "--chunk-size=5")) == 12
-    path = f"/api/v1/namespaces/{space.name}/configmaps?labelSelector=part%3Dx&limit=5"
+    path = f"/api/v1/namespaces/{space.name}/configmaps?limit=5"
     first = json.loads(space("get", "--raw", path))
-    assert first["metadata"]["remainingItemCount"] == 0 or len(first["items"]) == 5
+    assert first["metadata"]["remainingItemCount"] == 8, "12 and kube-root-ca.crt"
+    space("delete", "cm", "c-07")
     token = first["metadata"]["continue"]
     second = json.loads(space("get", "--raw", f"{path}&continue={token}"))
     assert [item["metadata"]["name"] for item in second["items"]] == [f"c-{n:02}" for n in range(5, 10)]
+    assert second["metadata"]["resourceVersion"] == first["metadata"]["resourceVersion"], "one state of the list"
 
 
 def test_a_watch_shows_each_change(space: Space) -> None:
@@ -205,23 +210,13 @@ def test_a_watch_shows_each_change(space: Space) -> None:
     options = ("get", "cm", "seen", "--watch", "--output-watch-events", "-o", "json")
     with space.cluster.running_kubectl(*options, namespace=space.name) as watching:
         assert watching.stdout is not None
-        decoder = _documents(iter(watching.stdout))
-        assert next(decoder)["type"] == "ADDED"
+        events = map(json.loads, watching.stdout)
+        assert next(events)["type"] == "ADDED"
         space("patch", "cm", "seen", "-p", '{"data": {"a": "2"}}')
-        changed = next(decoder)
+        changed = next(events)
         assert (changed["type"], changed["object"]["data"]) == ("MODIFIED", {"a": "2"})
         space("delete", "cm", "seen")
-        assert next(decoder)["type"] == "DELETED"
-
-
-def _documents(lines):  # type: ignore[no-untyped-def]
-    """kubectl prints indented documents one after the other: each ends with a lone brace."""
-    held: list[str] = []
-    for line in lines:
-        held.append(line)
-        if line.rstrip() == "}":
-            yield json.loads("".join(held))
-            held.clear()
+        assert next(events)["type"] == "DELETED"
 
 
 def test_a_watch_of_tables(space: Space) -> None:
@@ -249,7 +244,6 @@ def test_explain_of_built_in_and_custom_kinds(space: Space) -> None:
         ("horizontalpodautoscalers --api-version=autoscaling/v1", r"^ +targetCPUUtilizationPercentage\t<integer>"),
     ):
         assert re.search(line, space("explain", *kind.split(), "--recursive"), re.M), kind
-    assert "enum: ClusterIP, ExternalName" in space("explain", "service.spec.type")
     assert 'field "nope" does not exist' in space.refused("explain", "pods.spec.nope")
 
 
@@ -289,7 +283,6 @@ def test_describe_of_what_belongs_to_the_cluster(space: Space) -> None:
     assert re.search(r"^Status: +Active$", space("describe", "namespace", space.name), re.M)
     assert re.search(r"pods +\[\] +\[\] +\[", space("describe", "clusterrole", "view"))
     assert re.search(r"^Value: +2000001000$", space("describe", "priorityclass", "system-node-critical"), re.M)
-    assert "Singular" in space("explain", "crd.spec.names") or "singular" in space("explain", "crd.spec.names")
 
 
 def test_events_are_listed_by_what_they_are_about(space: Space) -> None:
@@ -332,7 +325,7 @@ def test_what_the_cluster_says_of_itself(cluster: Cluster) -> None:
     assert {"v1", "apps/v1", "batch/v1", "rbac.authorization.k8s.io/v1", "resource.k8s.io/v1"} <= set(versions)
     assert cluster.kubectl("get", "--raw", "/readyz") == "ok"
     assert "[+]ping ok" in cluster.kubectl("get", "--raw", "/livez?verbose")
-    assert 'apiserver_request_total{' in cluster.kubectl("get", "--raw", "/metrics")
+    assert "apiserver_request_total{" in cluster.kubectl("get", "--raw", "/metrics")
 
 
 def test_api_resources(cluster: Cluster) -> None:
@@ -359,8 +352,7 @@ def test_raw_requests(space: Space) -> None:
     assert "NotFound" in space.refused("get", "--raw", f"{path}/raw")
 
 
-def test_config_maps_of_a_manifest_are_found_by_file(space: Space) -> None:
+def test_objects_are_found_by_the_file_they_came_from(space: Space) -> None:
     path = space.file("both.yaml", config_map("a"), deployment("web"))
     space("create", "-f", str(path))
     assert space("get", "-f", str(path), "-o", "name").split() == ["configmap/a", "deployment.apps/web"]
-    assert manifest(config_map("a")) in path.read_text()

@@ -172,7 +172,9 @@ class Cluster:
     def succeed(self, command: list[str], **options: Any) -> str:
         done = self.run(command, **options)
         if done.returncode != 0:
-            raise AssertionError(f"{' '.join(command)}: {done.returncode}\n{done.stdout}{done.stderr}\n{self.log(3000)}")
+            raise AssertionError(
+                f"{' '.join(command)}: {done.returncode}\n{done.stdout}{done.stderr}\n{self.log(3000)}"
+            )
         return done.stdout
 
     # --- what it says
