@@ -59,7 +59,7 @@ class TokenAuthenticators:
         is.
         """
         wanted = tuple(audiences) or self._api_audiences
-        key = (sha256(token.encode(errors="surrogateescape")).digest(), wanted)
+        key = (sha256(token.encode(errors="surrogatepass")).digest(), wanted)
         now = self._clock.monotonic()
         known = self._remembered.get(key)
         if known is not None and now < known[0]:

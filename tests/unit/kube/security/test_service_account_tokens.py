@@ -31,7 +31,7 @@ from ropewalk.kube.security.service_account_authenticator import ServiceAccountA
 from ropewalk.kube.security.service_account_tokens import ISSUER, Bound, TokenIssuer
 from ropewalk.kube.security.token_keys import TokenKeys, add_pages, discovery_document, key_id
 from ropewalk.kube.security.token_requests import ISSUED_CREDENTIAL, TokenRequests
-from ropewalk.kube.security.tokens import Accepted, Rejected
+from ropewalk.kube.security.tokens import Accepted, Rejected, TokenAuthenticators
 from support.kube_api import MemoryApi
 
 from .material import request
@@ -408,6 +408,15 @@ async def test_a_changed_token_never_passes(data: st.DataObject) -> None:
 )
 async def test_what_is_no_token_of_ours_is_somebody_elses(token: str) -> None:
     assert await World().check(token) is None
+
+
+@pytest.mark.parametrize("place", [0, 2])
+async def test_text_that_is_no_unicode_is_no_token(place: int) -> None:
+    world = World()
+    parts = world.issuer.issue(world.account, [ISSUER], 600, Bound()).token.split(".")
+    parts[place] += "\ud800"  # as YAML can spell it in a review
+    tokens = TokenAuthenticators([world.verify], [ISSUER], world.clock)
+    assert isinstance(await tokens.authenticate(".".join(parts)), Rejected)
 
 
 async def test_an_older_key_still_verifies() -> None:
