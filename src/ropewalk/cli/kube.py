@@ -21,6 +21,14 @@ from ropewalk.daemon.kube_clusters import FIRST_PORT, KubeCluster
 @click.option("--port", type=click.IntRange(1, 65535), default=FIRST_PORT, show_default=True, help="On 127.0.0.1.")
 @click.option("--etcd", default="", metavar="HOST:PORT[/PREFIX]", help="Keep the state there instead of in a file.")
 @click.option(
+    "--replicas",
+    type=click.IntRange(1, 9),
+    default=1,
+    show_default=True,
+    help="API servers of one cluster, on the ports from --port on; one of them leads. Needs --etcd.",
+)
+@click.option("--advertise-address", "advertised", default="", help="Where nodes and pods reach it, if they can.")
+@click.option(
     "--simulated-nodes",
     type=click.IntRange(0, 5000),
     default=0,
@@ -37,6 +45,8 @@ def kube(
     name: str,
     port: int,
     etcd: str,
+    replicas: int,
+    advertised: str,
     simulated_nodes: int,
     detach: bool,
     output: str,
@@ -54,8 +64,9 @@ def kube(
         if not standalone:
             raise Fault("NotOffered", "Say which: ropewalk kube --standalone. (Clusters of EKS are not there yet.)")
         home = default_home()
-        wanted = KubeCluster(name, port, _store(etcd, name), simulated_nodes=simulated_nodes)
-        path = kube_clusters.start(home, wanted)
+        store = _store(etcd, name)
+        wanted = KubeCluster(name, port, store, advertised=advertised, simulated_nodes=simulated_nodes)
+        path = kube_clusters.start(home, wanted, replicas)
         _announce(wanted, path, output)
         if not detach and output == "text":
             _follow(kube_clusters.process_of(kube_clusters.settings_of(home, name)).log_file)

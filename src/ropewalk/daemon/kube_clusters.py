@@ -34,7 +34,11 @@ class KubeCluster(msgspec.Struct, frozen=True):
     store: str = ""
     """"etcd://HOST:PORT/PREFIX"; "" is an SQLite file in its folder."""
     service_range: str = "10.96.0.0/16"
+    advertised: str = ""
+    """Address at which nodes and pods reach it; "" for none."""
     simulated_nodes: int = 0
+    replica: int = 0
+    """Several servers may serve one store: each has a folder of its own, and the first one's keys."""
 
 
 def folder_of(home: Path, name: str) -> Path:
@@ -77,10 +81,32 @@ def check_name(name: str) -> None:
         raise Fault("InvalidName", f"{name!r} is no cluster name: lower-case letters, digits and dashes, at most 63.")
 
 
-def start(home: Path, wanted: KubeCluster) -> Path:
-    """Start the cluster, or attach to it; answers its kubeconfig once `kubectl` gets an answer. Raises `Fault`."""
+def replica_settings(home: Path, name: str, replica: int) -> Settings:
+    """The first replica lives in the cluster's folder, the others in folders below it."""
+    folder = folder_of(home, name)
+    return Settings(home=folder / f"replica-{replica}" if replica else folder)
+
+
+def keys_folder(settings: Settings, cluster: KubeCluster) -> Path:
+    """The cluster's certificates and keys, which its replicas share."""
+    return (settings.home.parent if cluster.replica else settings.home) / "pki"
+
+
+def start(home: Path, wanted: KubeCluster, replicas: int = 1) -> Path:
+    """Start the cluster, or attach to it; answers its kubeconfig once `kubectl` gets an answer. Raises `Fault`.
+
+    Replicas listen on the ports from the first one's on.
+    """
     check_name(wanted.name)
-    settings = settings_of(home, wanted.name)
+    if replicas > 1 and not wanted.store.startswith("etcd://"):
+        raise Fault("NoSharedStore", "Several servers need a store that they can share: add --etcd HOST:PORT")
+    for replica in range(replicas):
+        each = msgspec.structs.replace(wanted, replica=replica, port=wanted.port + replica)
+        _start_replica(replica_settings(home, wanted.name, replica), each)
+    return kubeconfig_file(folder_of(home, wanted.name))
+
+
+def _start_replica(settings: Settings, wanted: KubeCluster) -> None:
     with exclusive(settings):
         process = process_of(settings)
         before = load(settings.home)
@@ -103,7 +129,6 @@ def start(home: Path, wanted: KubeCluster) -> Path:
             if not early.hand_over(process, settings.home):
                 process.start(own_command("kube", settings.home))
         _wait(settings, wanted, process)
-    return kubeconfig_file(settings.home)
 
 
 def stop(home: Path, name: str) -> None:
@@ -111,8 +136,10 @@ def stop(home: Path, name: str) -> None:
     settings = settings_of(home, name)
     if load(settings.home) is None:
         raise Fault("NotFound", f"There is no cluster {name} in {home}. List them: ropewalk kube list")
-    with exclusive(settings):
-        process_of(settings).stop()
+    others = [Settings(home=path.parent) for path in settings.home.glob("replica-*/cluster.json")]
+    for each in (*others, settings):
+        with exclusive(each):
+            process_of(each).stop()
 
 
 def forget(home: Path, name: str) -> None:

@@ -14,17 +14,20 @@ from ropewalk.base.entropy import Entropy, SystemEntropy
 from ropewalk.base.errors import Fault
 from ropewalk.base.http.server import HttpServer, Limits
 from ropewalk.base.settings import Settings
-from ropewalk.daemon.kube_clusters import KubeCluster, give_to_invoker, kubeconfig_file, load
+from ropewalk.daemon.kube_clusters import KubeCluster, give_to_invoker, keys_folder, kubeconfig_file, load
 from ropewalk.kube.apiserver import ApiServer, ClusterConfig
 from ropewalk.kube.machinery.http import answers
 from ropewalk.kube.machinery.http.bodies import BODY_BYTES
 from ropewalk.kube.security.pki import kubeconfig, write_private
 from ropewalk.runtime.controller import Runnable
+from ropewalk.runtime.election import LeaderElection
 from ropewalk.runtime.supervisor import Supervisor
 from ropewalk.store.opening import open_store
 from ropewalk.store.protocol import Store
 
 STORE_FILE = "kube.db"
+LEASE = "kube/leader"
+"""Of the one replica whose controllers work."""
 CONNECTIONS = 16_384
 
 
@@ -41,10 +44,24 @@ async def serve(settings: Settings) -> None:
 
 
 async def serve_cluster(settings: Settings, cluster: KubeCluster, store: Store, clock: Clock, entropy: Entropy) -> None:
-    config = ClusterConfig(cluster.name, settings.home, service_range=cluster.service_range, port=cluster.port)
+    config = ClusterConfig(
+        cluster.name,
+        keys_folder(settings, cluster),
+        settings.logs,
+        service_range=cluster.service_range,
+        advertised=cluster.advertised,
+        port=cluster.port,
+    )
     server = ApiServer.build(config, store, clock, entropy)
+    led = [*server.led, *_machines(cluster, server, store)]
+
+    async def lead(term: int) -> None:
+        await Supervisor(clock).run(led)
+
+    # A name that stays: a replica that was killed and comes back goes on leading, instead of waiting for itself.
+    election = LeaderElection(store, LEASE, f"replica-{cluster.replica}", lead, clock=clock)
     async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(Supervisor(clock).run([*server.runnables, *server.led, *_machines(cluster, server, store)]))
+        tasks.create_task(Supervisor(clock).run([*server.runnables, election]))
         tasks.create_task(_listen(settings, cluster, server, clock))
 
 

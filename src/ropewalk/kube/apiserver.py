@@ -45,6 +45,7 @@ from ropewalk.kube.kinds.priorities import AGGREGATOR, PRIORITIES
 from ropewalk.kube.kinds.published import published
 from ropewalk.kube.kinds.table import DELETED_IS_ANSWERED, RESOURCES
 from ropewalk.kube.machinery import discovery
+from ropewalk.kube.machinery.api import ObjectChange
 from ropewalk.kube.machinery.http.bodies import Bodies
 from ropewalk.kube.machinery.http.described import Described
 from ropewalk.kube.machinery.http.front import Front, Steps
@@ -92,8 +93,10 @@ class ClusterConfig:
     """What one cluster is configured to be."""
 
     name: str
-    folder: Path
-    """Its certificates, keys and logs."""
+    keys: Path
+    """Folder of its certificates and keys."""
+    logs: Path
+    """Folder of its audit log."""
     service_range: str = "10.96.0.0/16"
     node_ports: tuple[int, int] = (30000, 32767)
     names: tuple[str, ...] = ()
@@ -130,9 +133,9 @@ class ApiServer:
     @classmethod
     def build(cls, config: ClusterConfig, store: Store, clock: Clock, entropy: Entropy) -> ApiServer:
         names = (*config.names, _address(config).service_address)
-        keys = cluster_keys(config.folder / "pki", clock, names, cluster=config.name)
+        keys = cluster_keys(config.keys, clock, names, cluster=config.name)
         types = definitions()
-        sealed = {SECRETS: Encryption(encryption_keys(config.folder / "pki" / "encryption.keys", entropy), entropy)}
+        sealed = {SECRETS: Encryption(encryption_keys(config.keys / "encryption.keys", entropy), entropy)}
         registry = Registry(store, clock, entropy, transformers=sealed)
         addresses = ServiceAddresses([config.service_range], entropy, node_ports=config.node_ports)
         registry.serve(catalogue(types, _strategies(addresses)))
@@ -189,12 +192,18 @@ class ApiServer:
     async def start(self) -> None:
         """Make what every cluster has; ready afterwards."""
         self.serving.begin()
-        for service in await self.api.list(SERVICES):
-            self.addresses.occupy(service)
+        services = self.api.cache(SERVICES)
+        services.on_change(self._occupy)
+        await services.synced()
         await bootstrap(self.api, _address(self.config), _authentication(self.keys))
         await flow_control_bootstrap(self.api)
         await self.identity.synced()
         self._waiting.clear()
+
+    def _occupy(self, change: ObjectChange) -> None:
+        """What any replica gives to a service is taken here too. Its own releases come from the strategy."""
+        if change.new is not None:
+            self.addresses.occupy(change.new)
 
     def close(self) -> None:
         """End every watch and every agent's session: they come back to whoever answers then."""

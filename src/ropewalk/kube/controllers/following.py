@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from ropewalk.kube.machinery.api import Api, Metadata
 from ropewalk.kube.machinery.errors import StatusFault
-from ropewalk.kube.machinery.objects import Object
+from ropewalk.kube.machinery.objects import Object, metadata
 from ropewalk.kube.machinery.resources import GroupResource
 
 
@@ -37,6 +37,9 @@ async def found(api: Api, resource: GroupResource, namespace: str, name: str) ->
 
 async def ensure(api: Api, resource: GroupResource, obj: Object) -> bool:
     """Create it if it is not there, in a namespace that is there and stays; whether it was created."""
+    meta = metadata(obj)
+    if await found(api, resource, meta.get("namespace", ""), meta["name"]) is not None:
+        return False
     try:
         await api.create(resource, obj)
     except StatusFault as fault:
