@@ -23,6 +23,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -175,9 +176,11 @@ def _signed(
         .not_valid_before(now - timedelta(minutes=5))
         .not_valid_after(min(now + lasts, issuer.not_valid_after_utc))
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(_key_usage("digital signature" in usages, "key encipherment" in usages), critical=True)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(key.public_key()), critical=False)
     )
+    signature, encipherment = "digital signature" in usages, "key encipherment" in usages
+    if signature or encipherment:  # none at all would forbid every use
+        builder = builder.add_extension(_key_usage(signature, encipherment), critical=True)
     extended = [_USAGES[usage] for usage in usages if usage in _USAGES]
     if extended:
         builder = builder.add_extension(x509.ExtendedKeyUsage(extended), critical=False)
@@ -249,8 +252,13 @@ def _leaf(
 
 
 def _still_fits(pair: Pair, ca: Pair, names: Sequence[str], now: datetime) -> bool:
+    """Whether the two belong together, hold for a while, and are what is wanted now."""
     certificate = x509.load_pem_x509_certificate(pair.certificate)
-    if certificate.issuer != x509.load_pem_x509_certificate(ca.certificate).subject:
+    try:
+        certificate.verify_directly_issued_by(x509.load_pem_x509_certificate(ca.certificate))
+    except (ValueError, TypeError, InvalidSignature):
+        return False
+    if certificate.public_key() != serialization.load_pem_private_key(pair.key, None).public_key():
         return False
     if certificate.not_valid_after_utc - now < timedelta(days=RENEW_DAYS):
         return False
