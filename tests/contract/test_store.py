@@ -317,6 +317,38 @@ async def test_an_event_is_in_the_store_when_it_is_told(store: Store) -> None:
         assert await writer == event.revision
 
 
+async def test_a_watch_that_keeps_up_has_told_all_that_came_before(store: Store, backend: Backend) -> None:
+    """Who reads `revision` and lets the loop turn knows what every waiting watch has told, where the store says so."""
+    assert store.watches_keep_up is (backend.kind != "etcd")
+    if not store.watches_keep_up:
+        return
+    told: list[list[int]] = [[], []]
+
+    async def watch(prefix: str, into: list[int]) -> None:
+        async with aclosing(store.watch(prefix, store.revision)) as events:
+            async for event in events:
+                into.append(event.revision)
+
+    watching = [asyncio.ensure_future(watch("/", told[0])), asyncio.ensure_future(watch("/a/", told[1]))]
+    await asyncio.sleep(0)
+    start = store.revision
+    writing = asyncio.gather(*(store.create(f"/{'ab'[n % 2]}/{n}", b"x") for n in range(40)))
+    async with asyncio.timeout(DEADLINE):
+        while not writing.done():
+            await asyncio.sleep(0)
+            reached = store.revision
+            await asyncio.sleep(0)
+            assert told[0] == list(range(start + 1, told[0][-1] + 1 if told[0] else start + 1))
+            assert (told[0][-1] if told[0] else start) >= reached
+    written = sorted(await writing)
+    await asyncio.sleep(0)
+    assert told[0] == written
+    assert len(told[1]) == 20
+    for task in watching:
+        task.cancel()
+    await asyncio.gather(*watching, return_exceptions=True)
+
+
 async def test_many_watchers_each_get_everything(store: Store) -> None:
     start = store.revision
     takers = [asyncio.ensure_future(take(store, f"/{n % 3}/", start, 20)) for n in range(30)]
