@@ -15,6 +15,20 @@ from ropewalk.daemon import kube_clusters
 from ropewalk.daemon.kube_clusters import FIRST_PORT, KubeCluster
 
 
+def _policy(context: click.Context, parameter: click.Parameter, given: str) -> str:
+    """The file's whole path, once it has been read and understood."""
+    if not given:
+        return ""
+    from ropewalk.kube.security.audit_policy import PolicyError, parse_policy
+
+    path = Path(given).resolve()
+    try:
+        parse_policy(path.read_bytes())
+    except (OSError, PolicyError) as error:
+        raise click.BadParameter(f"{path}: {error}") from None
+    return str(path)
+
+
 @click.group(invoke_without_command=True)
 @click.option("--standalone", is_flag=True, help="Start one cluster by itself, or attach to it.")
 @click.option("--name", default="ropewalk", show_default=True, help="Of the cluster, and of its kubeconfig's context.")
@@ -28,6 +42,7 @@ from ropewalk.daemon.kube_clusters import FIRST_PORT, KubeCluster
     help="API servers of one cluster, on the ports from --port on; one of them leads. Needs --etcd.",
 )
 @click.option("--advertise-address", "advertised", default="", help="Where nodes and pods reach it, if they can.")
+@click.option("--audit-policy", default="", callback=_policy, help="File of an audit.k8s.io/v1 Policy.")
 @click.option(
     "--simulated-nodes",
     type=click.IntRange(0, 5000),
@@ -47,6 +62,7 @@ def kube(
     etcd: str,
     replicas: int,
     advertised: str,
+    audit_policy: str,
     simulated_nodes: int,
     detach: bool,
     output: str,
@@ -65,7 +81,14 @@ def kube(
             raise Fault("NotOffered", "Say which: ropewalk kube --standalone. (Clusters of EKS are not there yet.)")
         home = default_home()
         store = _store(etcd, name)
-        wanted = KubeCluster(name, port, store, advertised=advertised, simulated_nodes=simulated_nodes)
+        wanted = KubeCluster(
+            name,
+            port,
+            store,
+            advertised=advertised,
+            audit_policy=audit_policy,
+            simulated_nodes=simulated_nodes,
+        )
         path = kube_clusters.start(home, wanted, replicas)
         _announce(wanted, path, output)
         if not detach and output == "text":

@@ -36,6 +36,8 @@ class KubeCluster(msgspec.Struct, frozen=True):
     service_range: str = "10.96.0.0/16"
     advertised: str = ""
     """Address at which nodes and pods reach it; "" for none."""
+    audit_policy: str = ""
+    """Path of a policy file; "" for our own."""
     simulated_nodes: int = 0
     replica: int = 0
     """Several servers may serve one store: each has a folder of its own, and the first one's keys."""

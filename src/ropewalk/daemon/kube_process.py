@@ -7,6 +7,7 @@ is written last of all.
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 from ropewalk import __version__
 from ropewalk.base.clock import Clock, SystemClock
@@ -18,6 +19,7 @@ from ropewalk.daemon.kube_clusters import KubeCluster, give_to_invoker, keys_fol
 from ropewalk.kube.apiserver import ApiServer, ClusterConfig
 from ropewalk.kube.machinery.http import answers
 from ropewalk.kube.machinery.http.bodies import BODY_BYTES
+from ropewalk.kube.security.audit_policy import DEFAULT, AuditPolicy, parse_policy
 from ropewalk.kube.security.pki import kubeconfig, write_private
 from ropewalk.runtime.controller import Runnable
 from ropewalk.runtime.election import LeaderElection
@@ -51,6 +53,7 @@ async def serve_cluster(settings: Settings, cluster: KubeCluster, store: Store, 
         service_range=cluster.service_range,
         advertised=cluster.advertised,
         port=cluster.port,
+        audit_policy=_audit_policy(cluster),
     )
     server = ApiServer.build(config, store, clock, entropy)
     led = [*server.led, *_machines(cluster, server, store)]
@@ -63,6 +66,10 @@ async def serve_cluster(settings: Settings, cluster: KubeCluster, store: Store, 
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(Supervisor(clock).run([*server.runnables, election]))
         tasks.create_task(_listen(settings, cluster, server, clock))
+
+
+def _audit_policy(cluster: KubeCluster) -> AuditPolicy:
+    return parse_policy(Path(cluster.audit_policy).read_bytes()) if cluster.audit_policy else DEFAULT
 
 
 def _machines(cluster: KubeCluster, server: ApiServer, store: Store) -> list[Runnable]:

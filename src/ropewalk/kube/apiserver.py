@@ -27,6 +27,7 @@ from ropewalk.kube.controllers.event_expiry import EventExpiry
 from ropewalk.kube.controllers.garbage_collector import GarbageCollector
 from ropewalk.kube.controllers.namespace_contents import NamespaceContents
 from ropewalk.kube.controllers.namespaces import NamespaceController
+from ropewalk.kube.controllers.resource_quotas import ResourceQuotaController
 from ropewalk.kube.controllers.service_account_secrets import ServiceAccountSecrets
 from ropewalk.kube.extension.definitions import DefinitionController, Serving, schema_rules
 from ropewalk.kube.flowcontrol.control import PriorityAndFairness
@@ -70,6 +71,10 @@ from ropewalk.kube.pod_subresources import PodSubresources
 from ropewalk.kube.resolving import EndpointResolver
 from ropewalk.kube.security import token_keys
 from ropewalk.kube.security.aggregation import ClusterRoleAggregation
+from ropewalk.kube.security.audit import Audit
+from ropewalk.kube.security.audit_log import AuditLog
+from ropewalk.kube.security.audit_policy import DEFAULT as DEFAULT_POLICY
+from ropewalk.kube.security.audit_policy import AuditPolicy
 from ropewalk.kube.security.encryption import Encryption, encryption_keys
 from ropewalk.kube.security.escalation import Escalation
 from ropewalk.kube.security.impersonation import Impersonation
@@ -106,6 +111,7 @@ class ClusterConfig:
     server that listens on a loopback address only.
     """
     port: int = 6443
+    audit_policy: AuditPolicy = DEFAULT_POLICY
 
     @property
     def owner(self) -> Owner:
@@ -163,18 +169,20 @@ class ApiServer:
         flow_control = PriorityAndFairness(api, clock)
         pages, metrics = Pages(), Metrics()
         reads = Reads(registry, Tables(clock))
+        audit_log = AuditLog(config.logs / "audit.log", clock)
         bodies = Bodies(Decoder(types, field_numbers))
         steps = Steps(
             identity.authenticator,
             authorizer,
             Impersonation(authorizer),
             flow_control,
+            auditor=Audit(config.audit_policy, audit_log, clock, entropy),
             hosts=_host_rules(config),
             metrics=metrics,
             connectors=Connectors(api, chain, authorizer, PodStreams(gateway.streams, clock)).all(),
         )
         front = Front(registry, reads, Writes(registry, subresources, reads, authorizer, bodies), pages, steps)
-        runnables: list[Runnable] = [registry.feeds, gateway, flow_control]
+        runnables: list[Runnable] = [registry.feeds, gateway, flow_control, audit_log]
         server = cls(config, keys, registry, api, front, gateway, addresses, serving, identity, runnables, [])
         server.led += _controllers(server, store, clock, entropy)
         server._add_pages(pages, metrics)
@@ -236,6 +244,7 @@ def _controllers(server: ApiServer, store: Store, clock: Clock, entropy: Entropy
         ServiceAccountSecrets(api, identity.issuer.legacy_token, ca.certificate, clock, entropy),
         CertificateRequests(api, signer(ca, identity.authorizer, clock), clock, entropy),
         ClusterRoleAggregation(api, clock, entropy),
+        ResourceQuotaController(api, clock, entropy),
         FlowControlUpkeep(api, clock, entropy),
         EventExpiry(api, clock, entropy),
     ]

@@ -68,8 +68,7 @@ class Identity:
         return cls(cluster_authenticator(keys, tokens, clock), authorizer, rbac, graph, issuer, reviews)
 
     async def synced(self) -> None:
-        """Returns once the caches that decisions rest on are warm."""
-        await self.graph.follow()
+        """Returns once the caches that decisions rest on are warm. The nodes' graph begins with the first node."""
         await self.rbac.synced()
 
     def token_requests(self, api: Api, chain: AdmissionChain, clock: Clock) -> TokenRequests:

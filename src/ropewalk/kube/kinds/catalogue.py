@@ -17,28 +17,28 @@ from ropewalk.kube.machinery.resources import GroupResource, ResourceInfo
 from ropewalk.kube.machinery.strategy import Strategy
 
 PACKAGES = {
-    "": "core",
-    "admissionregistration.k8s.io": "admissionregistration",
-    "apiregistration.k8s.io": "apiregistration",
-    "apps": "apps",
-    "authentication.k8s.io": "authentication",
-    "authorization.k8s.io": "authorization",
-    "autoscaling": "autoscaling",
-    "batch": "batch",
-    "certificates.k8s.io": "certificates",
-    "coordination.k8s.io": "coordination",
-    "discovery.k8s.io": "discovery",
-    "events.k8s.io": "events",
-    "flowcontrol.apiserver.k8s.io": "flowcontrol",
-    "networking.k8s.io": "networking",
-    "node.k8s.io": "node",
-    "policy": "policy",
-    "rbac.authorization.k8s.io": "rbac",
-    "resource.k8s.io": "resource",
-    "scheduling.k8s.io": "scheduling",
-    "storage.k8s.io": "storage",
+    "": "ropewalk.kube.kinds.core",
+    "admissionregistration.k8s.io": "ropewalk.kube.kinds.admissionregistration",
+    "apiregistration.k8s.io": "ropewalk.kube.kinds.apiregistration",
+    "apps": "ropewalk.kube.kinds.apps",
+    "authentication.k8s.io": "ropewalk.kube.kinds.authentication",
+    "authorization.k8s.io": "ropewalk.kube.kinds.authorization",
+    "autoscaling": "ropewalk.kube.kinds.autoscaling",
+    "batch": "ropewalk.kube.kinds.batch",
+    "certificates.k8s.io": "ropewalk.kube.kinds.certificates",
+    "coordination.k8s.io": "ropewalk.kube.kinds.coordination",
+    "discovery.k8s.io": "ropewalk.kube.kinds.discovery",
+    "events.k8s.io": "ropewalk.kube.kinds.events",
+    "flowcontrol.apiserver.k8s.io": "ropewalk.kube.kinds.flowcontrol",
+    "networking.k8s.io": "ropewalk.kube.kinds.networking",
+    "node.k8s.io": "ropewalk.kube.kinds.node",
+    "policy": "ropewalk.kube.kinds.policy",
+    "rbac.authorization.k8s.io": "ropewalk.kube.kinds.rbac",
+    "resource.k8s.io": "ropewalk.kube.kinds.resource",
+    "scheduling.k8s.io": "ropewalk.kube.kinds.scheduling",
+    "storage.k8s.io": "ropewalk.kube.kinds.storage",
 }
-"""Group → the package under `kube.kinds` that has its strategies."""
+"""Group → the package that has its strategies."""
 
 Strategies = Mapping[GroupResource, Strategy]
 
@@ -47,7 +47,7 @@ def plain_strategies() -> dict[GroupResource, Strategy]:
     """Of every kind that needs nothing from outside."""
     found: dict[GroupResource, Strategy] = {}
     for group, package in PACKAGES.items():
-        module = importlib.import_module(f"ropewalk.kube.kinds.{package}")
+        module = importlib.import_module(package)
         for plural, strategy in module.STRATEGIES.items():
             found[GroupResource(group, plural)] = strategy
     return found

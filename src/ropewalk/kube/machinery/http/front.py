@@ -105,15 +105,16 @@ class Front:
         try:
             exchange = self._read(request)
             keep_browsers_out(request, self._steps.hosts())
-            user = await self._steps.authenticator.authenticate(request)
-            self._set_user(exchange, ANONYMOUS if user is None else user)
-            if "impersonate-user" in request.headers or any(
-                name.startswith("impersonate-") for name in request.headers
-            ):
-                self._set_user(exchange, await self._steps.impersonator(request, exchange.call.user))
             long_running = _is_long_running(exchange)
-            if self._steps.auditor is not None:
-                record = self._steps.auditor.began(exchange, long_running=long_running)
+            auditor = self._steps.auditor
+            try:
+                user = await self._steps.authenticator.authenticate(request)
+                self._set_user(exchange, ANONYMOUS if user is None else user)
+            finally:  # who was turned away is on record as well; who acts as somebody else, as who they are
+                if auditor is not None:
+                    record = auditor.began(exchange, long_running=long_running)
+            if any(name.startswith("impersonate-") for name in request.headers):
+                self._set_user(exchange, await self._steps.impersonator(request, exchange.call.user))
             response = await self._admitted(exchange, long_running=long_running)
         except Exception as error:
             response = self._failed(error, request)

@@ -12,6 +12,7 @@ from ropewalk.kube.machinery.registry import codec
 from ropewalk.kube.machinery.resources import GroupResource, ResourceInfo
 from ropewalk.kube.machinery.schema import Schema
 from ropewalk.kube.machinery.strategy import Strategy
+from ropewalk.kube.machinery.structs import complete
 
 Reader = Callable[[Sequence[Object]], Awaitable[list[Object]]]
 """Stored objects, decoded and owned → the same in this version, in their order."""
@@ -49,6 +50,11 @@ class Served:
 
     warning: str = ""
     """Told on every request: the version is deprecated."""
+
+    def complete(self, obj: Object) -> None:
+        """Add what Go always writes of a built-in kind: `status: {}`, `resources: {}`. In place."""
+        if not self.custom:
+            complete(obj, self.schema)
 
     @property
     def passes_bytes(self) -> bool:

@@ -116,6 +116,7 @@ class Writer:
         info, strategy, call = served.info, served.strategy, admission.call
         strategy.prepare_create(obj)
         strategy.stamp(obj, None, call.user, self._clock.wall())
+        served.complete(obj)
         undo = await strategy.before_create(obj, self._api, dry_run=call.dry_run)
         with _undone(undo, call.dry_run):
             found = FieldErrors()
@@ -195,6 +196,7 @@ class Writer:
         aspect.prepare(served.strategy, new, old)
         served.strategy.stamp(new, old, call.user, self._clock.wall())
         metadata.fill_update(new, old)
+        served.complete(new)
         undo = await served.strategy.before_update(new, old, self._api, dry_run=call.dry_run)
         with _undone(undo, call.dry_run):
             found = FieldErrors()
