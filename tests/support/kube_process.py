@@ -172,9 +172,8 @@ class Cluster:
     def succeed(self, command: list[str], **options: Any) -> str:
         done = self.run(command, **options)
         if done.returncode != 0:
-            raise AssertionError(
-                f"{' '.join(command)}: {done.returncode}\n{done.stdout}{done.stderr}\n{self.log(3000)}"
-            )
+            said = f"{' '.join(command)}: {done.returncode}\n{done.stdout}{done.stderr}"
+            raise AssertionError(f"{said}\nThe server's log ends:\n{self.log(1500)}")
         return done.stdout
 
     # --- what it says

@@ -238,6 +238,8 @@ class Front:
 
     async def _subresource(self, served: Served, exchange: Exchange) -> Response:
         route = exchange.route
+        if route.rest not in ("", "/") and route.subresource != "proxy":
+            raise errors.path_not_found()
         connector = self._steps.connectors.get((served.info.group_resource, route.subresource))
         if connector is not None:
             return await connector(served, exchange)

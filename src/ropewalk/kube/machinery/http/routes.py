@@ -5,6 +5,7 @@ https://kubernetes.io/docs/reference/using-api/api-concepts/#resource-uris
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from urllib.parse import unquote
 
@@ -14,6 +15,7 @@ from ropewalk.kube.machinery.resources import ResourceInfo
 from ropewalk.kube.machinery.selectors import parse_field_selector
 
 _VERBS = {"POST": "create", "GET": "get", "HEAD": "get", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
+_PART = re.compile("[^/]+")
 _NAMESPACE_PARTS = ("status", "finalize")
 """What follows a namespace's name and is no resource in it."""
 
@@ -31,7 +33,7 @@ class Route:
     namespace: str = ""
     name: str = ""
     rest: str = ""
-    """What follows a proxy's subresource, with its slash."""
+    """What follows the subresource, with its slash, still encoded: only a proxy's may be anything but ""."""
     selected_name: str = ""
     """A list or watch that a field selector narrows to one name: authorization knows it by that name."""
     legacy_watch: bool = False
@@ -44,7 +46,8 @@ class Route:
 
 def route(method: str, raw_path: str, query: Query) -> Route:
     path = unquote(raw_path)
-    parts = [unquote(part) for part in raw_path.strip("/").split("/") if part]
+    ends = [part.end() for part in _PART.finditer(raw_path)]
+    parts = [unquote(part) for part in _PART.findall(raw_path)]
     verb = _VERBS.get(method, "")
     plain = Route(path, method.lower())
     if len(parts) < 3 or parts[0] not in ("api", "apis"):
@@ -65,7 +68,7 @@ def route(method: str, raw_path: str, query: Query) -> Route:
             parts = parts[2:]
     resource, name = parts[0], parts[1] if len(parts) > 1 else ""
     subresource = parts[2] if len(parts) > 2 else ""
-    rest = _rest(raw_path, subresource) if len(parts) > 3 or (subresource and raw_path.endswith("/")) else ""
+    rest = raw_path[ends[len(ends) - len(parts[3:]) - 1] :] if subresource else ""
     selected = ""
     if legacy_watch:
         verb = "watch"
@@ -75,11 +78,6 @@ def route(method: str, raw_path: str, query: Query) -> Route:
     elif not name and verb == "delete":
         verb = "deletecollection"
     return Route(path, verb, group, version, resource, subresource, namespace, name, rest, selected, legacy_watch)
-
-
-def _rest(raw_path: str, subresource: str) -> str:
-    """The path beyond `/proxy`, still encoded."""
-    return raw_path.partition(f"/{subresource}")[2] if subresource == "proxy" else "/…"
 
 
 def _selected_name(query: Query) -> str:
