@@ -4,7 +4,8 @@ The order is that of Kubernetes' fair queuing for servers. A meter (`progress`) 
 queue would be served if all of them shared the seats evenly. Every queue has the reading at which its next request
 would start in that ideal world; the queue whose reading is lowest goes first. A request that starts moves its queue's
 reading on by an estimate of its duration, and the difference is made good when it ends. A queue that was idle starts
-from the meter, so nobody saves up turns, and nobody waits for ever.
+from the meter, so nobody saves up turns, and nobody waits for ever. Other than Kubernetes', the meter never falls far
+behind the lowest reading among those who wait: who used seats that nobody else wanted does not pay for them later.
 https://github.com/kubernetes/enhancements/blob/master/keps/sig-api-machinery/1040-priority-and-fairness/README.md
 
 Pure but for the state it keeps: time is given with every call, nothing here waits.
@@ -20,6 +21,8 @@ from enum import Enum
 
 ESTIMATED_SECONDS = 0.003
 """What a request is taken to last until it has ended."""
+MEMORY_SECONDS = 1.0
+"""Seat-seconds for which a queue that had more than its share pays at most."""
 
 
 class Entry(Enum):
@@ -219,6 +222,7 @@ class Level:
         """Seat whoever's turn it is while there are seats."""
         while self.waiting and self.in_use < self._limit:
             queue = min(self._backlog, key=lambda found: found.start)
+            self._progress = max(self._progress, queue.start - MEMORY_SECONDS)
             seat = queue.waiting.popleft()
             self.waiting -= 1
             del self._backlog[queue]

@@ -93,6 +93,15 @@ async def test_built_in_ones_are_set_right_once(scene: Scene) -> None:
     running.cancel()
 
 
+async def test_one_that_says_so_and_came_after_the_start_stays(scene: Scene) -> None:
+    api, clock = scene
+    late = an_api_service("late.example", "v1")
+    late["metadata"]["labels"] = {MANAGED: "onstart"}
+    api.put(API_SERVICES, late)
+    await clock.advance(1)
+    assert api.cache(API_SERVICES).get("", "v1.late.example") is not None
+
+
 async def test_an_edited_one_is_as_it_was_after_a_start() -> None:
     api, clock = MemoryApi(), VirtualClock()
     edited = an_api_service("apps", "v1", service=None)

@@ -182,6 +182,47 @@ def test_turns_are_not_saved_up_while_idle() -> None:
     assert order[:10].count(1) == pytest.approx(5, abs=1)
 
 
+def test_turns_are_not_saved_up_by_using_less_than_ones_share() -> None:
+    level = a_level(4, queues=2, queue_limit=500)
+    now = 0.0
+    modest = Asked(1)
+    level.enter(modest, (level.queues[1],), now)
+    greedy = [Asked(0) for _ in range(6)]
+    for one in greedy:
+        level.enter(one, (level.queues[0],), now)
+    for _ in range(1000):  # a hundred seconds: one seat for the modest, three for the greedy
+        now += 0.1
+        following = Asked(1)
+        level.enter(following, (level.queues[1],), now)
+        level.leave(modest, now)
+        modest = following
+        for one in [one for one in greedy if one.holds][:3]:
+            greedy.remove(one)
+            greedy.append(Asked(0))
+            level.enter(greedy[-1], (level.queues[0],), now)
+            level.leave(one, now)
+    asked = [*greedy, modest, *(Asked(flow) for flow in [0] * 200 + [1] * 200)]
+    for one in asked[-400:]:
+        level.enter(one, (level.queues[one.flow],), now)
+    done: Counter[int] = Counter()
+    for _ in range(30):
+        now += 0.1
+        for one in [one for one in asked if one.holds]:
+            asked.remove(one)
+            level.leave(one, now)
+            done[one.flow] += 1
+    assert done[0] == pytest.approx(60, rel=0.15)
+
+
+def test_a_queue_that_was_idle_starts_from_the_meter() -> None:
+    level = a_level(1, queues=2)
+    busy = Asked(0)
+    level.enter(busy, (level.queues[0],), 0.0)
+    level.leave(busy, 50.0)
+    level.enter(Asked(1), (level.queues[1],), 60.0)
+    assert level.queues[1].start == pytest.approx(50.0, abs=0.01)
+
+
 def test_without_queues_what_finds_no_seat_is_turned_away() -> None:
     level = a_level(2, queues=0)
     first, second, third = Asked(0), Asked(0), Asked(0)
