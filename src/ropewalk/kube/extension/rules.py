@@ -99,7 +99,7 @@ def validate(schema: Object, path: Path, errors: FieldErrors) -> None:
                 except CompileError as error:
                     errors.invalid(where / name, text, str(error))
         if given.get("reason", "FieldValueInvalid") not in _REASONS:
-            errors.not_supported(where / "reason", given["reason"], _REASONS)
+            errors.not_supported(where / "reason", given["reason"], sorted(_REASONS))
     for name, part in (schema.get("properties") or {}).items():
         validate(part, (path / "properties").key(name), errors)
     for word in ("items", "additionalProperties"):

@@ -17,6 +17,7 @@ NOT_A_REASON = (
     " characters or '_,:', and must end with an alphanumeric character or '_' (e.g. 'my_name',  or 'MY_NAME',  or"
     f" 'MyName',  or 'ReasonA,ReasonB',  or 'ReasonA:ReasonB', regex used for validation is '{REASON.pattern}')"
 )
+STATUSES = ("False", "True", "Unknown")
 LONGEST_REASON = 1024
 LONGEST_MESSAGE = 32 * 1024
 
@@ -35,8 +36,8 @@ def validate_conditions(conditions: Sequence[Object], path: Path, errors: FieldE
 def _validate(condition: Object, path: Path, errors: FieldErrors) -> None:
     kind, status, reason = (condition.get(name, "") for name in ("type", "status", "reason"))
     errors.messages(path / "type", kind, names.qualified_name(kind))
-    if status not in ("True", "False", "Unknown"):
-        errors.not_supported(path / "status", status, ("True", "False", "Unknown"))
+    if status not in STATUSES:
+        errors.not_supported(path / "status", status, STATUSES)
     if condition.get("observedGeneration", 0) < 0:
         errors.invalid(
             path / "observedGeneration", condition["observedGeneration"], "must be greater than or equal to zero"

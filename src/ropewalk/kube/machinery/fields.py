@@ -54,6 +54,10 @@ def spelled(value: Json) -> str:
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False, default=str)
 
 
+def _counted(number: int, thing: str) -> str:
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
+
+
 class FieldErrors:
     """What was found wrong so far. Falsy while nothing was."""
 
@@ -72,7 +76,8 @@ class FieldErrors:
         self._add("FieldValueInvalid", path, f"Invalid value: {spelled(value)}" + (f": {detail}" if detail else ""))
 
     def not_supported(self, path: Path, value: Json, supported: Iterable[str]) -> None:
-        known = ", ".join(spelled(word) for word in sorted(supported))
+        """`supported` in the order in which Kubernetes lists them: mostly the alphabet's, at times another."""
+        known = ", ".join(spelled(word) for word in supported)
         self._add(
             "FieldValueNotSupported",
             path,
@@ -85,14 +90,14 @@ class FieldErrors:
     def forbidden(self, path: Path, detail: str) -> None:
         self._add("FieldValueForbidden", path, f"Forbidden: {detail}")
 
-    def not_found(self, path: Path, value: Json) -> None:
-        self._add("FieldValueNotFound", path, f"Not found: {spelled(value)}")
+    def not_found(self, path: Path, value: Json, detail: str = "") -> None:
+        self._add("FieldValueNotFound", path, f"Not found: {spelled(value)}" + (f": {detail}" if detail else ""))
 
     def too_long(self, path: Path, limit: int) -> None:
-        self._add("FieldValueTooLong", path, f"Too long: may not be more than {limit} bytes")
+        self._add("FieldValueTooLong", path, f"Too long: may not be more than {_counted(limit, 'byte')}")
 
     def too_many(self, path: Path, count: int, limit: int) -> None:
-        self._add("FieldValueTooMany", path, f"Too many: {count}: must have at most {limit} items")
+        self._add("FieldValueTooMany", path, f"Too many: {count}: must have at most {_counted(limit, 'item')}")
 
     def type_invalid(self, path: Path, value: Json, detail: str) -> None:
         self._add("FieldValueTypeInvalid", path, f"Invalid value: {spelled(value)}: {detail}")

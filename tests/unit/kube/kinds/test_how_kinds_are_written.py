@@ -42,7 +42,7 @@ KINDS = [(group, plural) for group, kinds in EXPECTED.items() for plural in kind
 
 
 def _strategies(group: str) -> dict[str, Strategy]:
-    found: dict[str, Strategy] = importlib.import_module(f"ropewalk.kube.kinds.{PACKAGES[group]}").STRATEGIES
+    found: dict[str, Strategy] = importlib.import_module(PACKAGES[group]).STRATEGIES
     return found
 
 

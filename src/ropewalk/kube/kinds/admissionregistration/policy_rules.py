@@ -15,7 +15,6 @@ from ropewalk.kube.kinds.admissionregistration.expressions import (
 from ropewalk.kube.kinds.admissionregistration.rules import FAILURE_POLICIES, validate_match_resources
 from ropewalk.kube.kinds.cells import AGE, NAME, text
 from ropewalk.kube.kinds.checks import same
-from ropewalk.kube.kinds.core.checks import unsupported
 from ropewalk.kube.machinery import names, selectors
 from ropewalk.kube.machinery.fields import ROOT, FieldErrors, Path
 from ropewalk.kube.machinery.objects import Object, at
@@ -172,4 +171,4 @@ def _validate_param_ref(reference: Object, path: Path, errors: FieldErrors) -> N
     if not action:
         errors.required(path / "parameterNotFoundAction")
     elif action not in NOT_FOUND_ACTIONS:
-        unsupported(errors, path / "parameterNotFoundAction", action, NOT_FOUND_ACTIONS)
+        errors.not_supported(path / "parameterNotFoundAction", action, NOT_FOUND_ACTIONS)

@@ -10,12 +10,12 @@ from ropewalk.kube.machinery import names, selectors
 from ropewalk.kube.machinery.fields import FieldErrors, Path
 from ropewalk.kube.machinery.objects import Object
 
-FAILURE_POLICIES = ("Ignore", "Fail")
-MATCH_POLICIES = ("Exact", "Equivalent")
-REINVOCATION_POLICIES = ("Never", "IfNeeded")
-SCOPES = ("Cluster", "Namespaced", "*")
-OPERATIONS = ("*", "CREATE", "UPDATE", "DELETE", "CONNECT")
-MUTATING_OPERATIONS = ("*", "CREATE", "UPDATE", "CONNECT")
+FAILURE_POLICIES = ("Fail", "Ignore")
+MATCH_POLICIES = ("Equivalent", "Exact")
+REINVOCATION_POLICIES = ("IfNeeded", "Never")
+SCOPES = ("*", "Cluster", "Namespaced")
+OPERATIONS = ("*", "CONNECT", "CREATE", "DELETE", "UPDATE")
+MUTATING_OPERATIONS = ("*", "CONNECT", "CREATE", "UPDATE")
 
 
 def default_rules(rules: Sequence[Object]) -> None:

@@ -32,7 +32,7 @@ from ropewalk.kube.machinery.objects import Object, at, name_of
 from ropewalk.kube.machinery.strategy import Strategy
 
 SUPPORTED_REASONS = ("Forbidden", "Invalid", "RequestEntityTooLarge")
-ACTIONS = ("Deny", "Warn", "Audit")
+ACTIONS = ("Audit", "Deny", "Warn")
 MOST_ANNOTATIONS = 20
 LONGEST_VALUE = 5 * 1024
 LINE_BREAK = re.compile(r"[\n\r]+")

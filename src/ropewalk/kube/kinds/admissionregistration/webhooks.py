@@ -26,7 +26,7 @@ from ropewalk.kube.machinery.strategy import Column, Strategy
 WEBHOOKS = ROOT / "webhooks"
 VERSIONS = ("v1", "v1beta1")
 NO_SIDE_EFFECTS = ("None", "NoneOnDryRun")
-SIDE_EFFECTS = ("Unknown", "None", "Some", "NoneOnDryRun")
+SIDE_EFFECTS = ("None", "NoneOnDryRun", "Some", "Unknown")
 LONGEST_TIMEOUT = 30
 
 
@@ -108,7 +108,7 @@ class ValidatingWebhookConfigurations(Strategy):
                 errors.not_supported(path / key, hook[key], known)
         effect = hook.get("sideEffects")
         if effect is None:
-            errors.required(path / "sideEffects", f"must specify one of {', '.join(sorted(effects))}")
+            errors.required(path / "sideEffects", f"must specify one of {', '.join(effects)}")
         elif effect not in effects:
             errors.not_supported(path / "sideEffects", effect, effects)
         timeout = hook.get("timeoutSeconds")

@@ -8,7 +8,6 @@ import base64
 import binascii
 
 from ropewalk.kube.kinds.cells import AGE, NAME, text
-from ropewalk.kube.kinds.core.checks import unsupported
 from ropewalk.kube.machinery import names
 from ropewalk.kube.machinery.fields import ROOT, FieldErrors
 from ropewalk.kube.machinery.objects import Object, at, metadata, name_of
@@ -84,7 +83,7 @@ class ApiServices(Strategy):
         for index, condition in enumerate(at(new, "status", "conditions") or ()):
             if condition.get("status") not in STATUSES:
                 path = ROOT / "status" / "conditions" / index / "status"
-                unsupported(errors, path, condition.get("status", ""), STATUSES)
+                errors.not_supported(path, condition.get("status", ""), STATUSES)
 
 
 def _validate_local(spec: Object, errors: FieldErrors) -> None:

@@ -11,7 +11,6 @@ import re
 from ropewalk.kube.kinds import int_or_percent
 from ropewalk.kube.kinds.cells import AGE, NAME, labels_text, number, template_columns, text
 from ropewalk.kube.kinds.checks import KeepsMetadata, immutable, non_negative, non_negatives, not_decremented, same
-from ropewalk.kube.kinds.core.checks import unsupported
 from ropewalk.kube.kinds.core.pod_template_rules import default_pod_template, validate_pod_template
 from ropewalk.kube.kinds.workloads import (
     SPEC,
@@ -120,7 +119,7 @@ def _validate_strategy(strategy: Object, path: Path, errors: FieldErrors) -> Non
     if kind == "OnDelete":
         return
     if kind != "RollingUpdate":
-        unsupported(errors, path, strategy, ("RollingUpdate", "OnDelete"))
+        errors.not_supported(path, strategy, ("RollingUpdate", "OnDelete"))
         return
     rolling = strategy.get("rollingUpdate")
     path = path / "rollingUpdate"

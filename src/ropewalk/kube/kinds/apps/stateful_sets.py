@@ -15,7 +15,6 @@ from ropewalk.kube.kinds.checks import (
     not_decremented,
     same,
 )
-from ropewalk.kube.kinds.core.checks import unsupported
 from ropewalk.kube.kinds.core.persistent_volume_claims import validate_claim_spec
 from ropewalk.kube.kinds.core.pod_template_rules import default_pod_template, validate_pod_template
 from ropewalk.kube.kinds.workloads import (
@@ -150,7 +149,7 @@ def _validate_policies(spec: Object, errors: FieldErrors) -> None:
     for name in ("whenDeleted", "whenScaled"):
         if retention.get(name) not in ("Retain", "Delete"):
             path = SPEC / "persistentVolumeClaimRetentionPolicy" / name
-            unsupported(errors, path, retention.get(name, ""), ("Retain", "Delete"))
+            errors.not_supported(path, retention.get(name, ""), ("Retain", "Delete"))
 
 
 def _validate_strategy(strategy: Object, path: Path, errors: FieldErrors) -> None:

@@ -21,7 +21,7 @@ SPEC = ROOT / "spec"
 DEFAULT_UTILIZATION = 80
 LONGEST_WINDOW = 3600
 LONGEST_PERIOD = 1800
-SELECTIONS = ("Max", "Min", "Disabled")
+SELECTIONS = ("Disabled", "Max", "Min")
 
 
 class HorizontalPodAutoscalers(KeepsMetadata):
@@ -136,8 +136,8 @@ def _validate_rules(rules: Object, path: Path, errors: FieldErrors) -> None:
 
 
 def _validate_policy(policy: Object, path: Path, errors: FieldErrors) -> None:
-    if policy.get("type") not in ("Pods", "Percent"):
-        errors.not_supported(path / "type", policy.get("type", ""), ("Pods", "Percent"))
+    if policy.get("type") not in ("Percent", "Pods"):
+        errors.not_supported(path / "type", policy.get("type", ""), ("Percent", "Pods"))
     for name in ("value", "periodSeconds"):
         if policy.get(name, 0) <= 0:
             errors.invalid(path / name, policy.get(name, 0), "must be greater than zero")

@@ -45,13 +45,13 @@ def validate_metric(metric: Object, path: Path, errors: FieldErrors, *, any_vers
     if not kind:
         errors.required(path / "type", "must specify a metric source type")
     if kind not in SOURCES:
-        errors.not_supported(path / "type", kind, SOURCES)
+        errors.not_supported(path / "type", kind, sorted(SOURCES))
     present = [name for name in SOURCES.values() if metric.get(name) is not None]
     if present:
         _validate_source(present[0], metric[present[0]], path / present[0], errors, any_version=any_version)
     expected = SOURCES.get(kind)
     if expected is None:
-        errors.not_supported(path / "type", kind, SOURCES)
+        errors.not_supported(path / "type", kind, sorted(SOURCES))
     elif expected not in present:
         errors.required(path / expected, "must populate information for the given metric source")
     if len(present) != 1:

@@ -10,7 +10,6 @@ from ropewalk.kube.kinds.batch import schedules
 from ropewalk.kube.kinds.batch.job_spec import default_nested, validate_spec, warnings_of
 from ropewalk.kube.kinds.cells import AGE, NAME, field, template_columns, text
 from ropewalk.kube.kinds.checks import KeepsMetadata, non_negative, one_of
-from ropewalk.kube.kinds.core.checks import unsupported
 from ropewalk.kube.kinds.workloads import SPEC, name_warnings
 from ropewalk.kube.machinery import times
 from ropewalk.kube.machinery.fields import ROOT, FieldErrors, Path
@@ -95,7 +94,7 @@ def _validate_spec(spec: Object, old: Object | None, errors: FieldErrors) -> Non
     if job.get("selector") is not None:
         errors.invalid(JOB_SPEC / "selector", job["selector"], "`selector` will be auto-generated")
     if job.get("manualSelector"):
-        unsupported(errors, JOB_SPEC / "manualSelector", True, ("nil", "false"))
+        errors.not_supported(JOB_SPEC / "manualSelector", True, ("nil", "false"))
     for name in ("successfulJobsHistoryLimit", "failedJobsHistoryLimit"):
         non_negative(spec.get(name), SPEC / name, errors)
 

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from ropewalk.kube.kinds.batch import indexes
 from ropewalk.kube.kinds.checks import domain_prefixed_path, invalid_whole, non_negative, non_negatives
-from ropewalk.kube.kinds.core.checks import unsupported
 from ropewalk.kube.kinds.core.pod_template_rules import (
     default_pod_template,
     template_warnings,
@@ -100,7 +99,7 @@ def _validate_restarts(spec: Object, pod: Object, path: Path, errors: FieldError
     if restart in ("", "Always"):
         errors.required(path, 'valid values: "OnFailure", "Never"')
     elif restart not in ("OnFailure", "Never"):
-        unsupported(errors, path, restart, ("OnFailure", "Never"))
+        errors.not_supported(path, restart, ("OnFailure", "Never"))
     elif spec.get("podFailurePolicy") is not None and restart != "Never":
         errors.invalid(path, restart, 'only "Never" is supported when podFailurePolicy is specified')
 
@@ -109,7 +108,7 @@ def _validate_mode(spec: Object, path: Path, errors: FieldErrors) -> None:
     mode = spec.get("completionMode")
     per_index, most_failed = spec.get("backoffLimitPerIndex"), spec.get("maxFailedIndexes")
     if mode not in (None, "NonIndexed", "Indexed"):
-        unsupported(errors, path / "completionMode", mode, ("NonIndexed", "Indexed"))
+        errors.not_supported(path / "completionMode", mode, ("NonIndexed", "Indexed"))
     if mode in (None, "NonIndexed"):
         if per_index is not None:
             errors.invalid(path / "backoffLimitPerIndex", per_index, "requires indexed completion mode")

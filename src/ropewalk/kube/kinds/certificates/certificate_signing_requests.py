@@ -216,7 +216,7 @@ def _validate_usages(usages: Sequence[str], before: Sequence[str], errors: Field
     if USAGES.issuperset(before):
         for index, usage in enumerate(usages):
             if usage not in USAGES:
-                errors.not_supported(path / index, usage, USAGES)
+                errors.not_supported(path / index, usage, sorted(USAGES))
     if len(set(before)) == len(before):
         for index, usage in enumerate(usages):
             if usage in usages[:index]:
@@ -230,7 +230,7 @@ def _validate_conditions(csr: Object, before: Sequence[Object], errors: FieldErr
         kind, status = condition.get("type", ""), condition.get("status", "")
         if not kind and "" not in kinds_before:
             errors.required(CONDITIONS / index / "type")
-        allowed = ("True",) if kind in ONLY_TRUE else ("True", "False", "Unknown")
+        allowed = ("True",) if kind in ONLY_TRUE else ("False", "True", "Unknown")
         if not status:
             errors.required(CONDITIONS / index / "status")
         elif status not in allowed:

@@ -23,7 +23,7 @@ def validate(modes: Sequence[str], path: Path, errors: FieldErrors, required: st
         errors.required(path, required)
     for mode in modes:
         if mode not in SHORT:
-            errors.not_supported(path, mode, SHORT)
+            errors.not_supported(path, mode, sorted(SHORT))
     known = {mode for mode in modes if mode in SHORT}
     if "ReadWriteOncePod" in known and len(known) > 1:
         errors.forbidden(path, "may not use ReadWriteOncePod with other access modes")

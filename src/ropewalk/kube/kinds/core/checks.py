@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from decimal import ROUND_CEILING, Decimal
 from functools import lru_cache
 
 from ropewalk.kube.machinery import names, quantities
-from ropewalk.kube.machinery.errors import Cause
 from ropewalk.kube.machinery.fields import FieldErrors, Path, spelled
 from ropewalk.kube.machinery.objects import Json, Object
 
@@ -124,18 +123,6 @@ def require(errors: FieldErrors, holder: Object, path: Path, *steps: str) -> Non
     for step in steps:
         if not holder.get(step):
             errors.required(path / step)
-
-
-def unsupported(errors: FieldErrors, path: Path, value: Json, supported: Iterable[str]) -> None:
-    """Like `errors.not_supported`, with the supported words in the order given: Kubernetes sorts only some lists."""
-    known = ", ".join(spelled(word) for word in supported)
-    text = f"Unsupported value: {spelled(value)}: supported values: {known}"
-    errors.causes.append(Cause("FieldValueNotSupported", text, str(path)))
-
-
-def not_found(errors: FieldErrors, path: Path, value: Json, detail: str) -> None:
-    """Like `errors.not_found`, with an explanation."""
-    errors.causes.append(Cause("FieldValueNotFound", f"Not found: {spelled(value)}: {detail}", str(path)))
 
 
 def between(low: int, high: int) -> str:

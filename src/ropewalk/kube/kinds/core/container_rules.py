@@ -7,13 +7,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from ropewalk.kube.kinds.core.checks import (
-    between,
-    check_port,
-    label_problems,
-    port_name_problems,
-    unsupported,
-)
+from ropewalk.kube.kinds.core.checks import between, check_port, label_problems, port_name_problems
 from ropewalk.kube.kinds.core.pod_resources import is_sidecar
 from ropewalk.kube.kinds.core.probes import validate_lifecycle, validate_probes
 from ropewalk.kube.kinds.core.resources import validate_requirements
@@ -153,7 +147,7 @@ def _validate_common(container: Object, pod: Surroundings, path: Path, errors: F
         if not policy:
             errors.required(path / "terminationMessagePolicy")
         else:
-            unsupported(errors, path / "terminationMessagePolicy", policy, _MESSAGE_POLICIES)
+            errors.not_supported(path / "terminationMessagePolicy", policy, _MESSAGE_POLICIES)
     if ports := get("ports"):
         _validate_ports(ports, path / "ports", errors)
     if variables := get("env"):
@@ -192,7 +186,7 @@ def _validate_ports(ports: Sequence[Object], path: Path, errors: FieldErrors) ->
         if not protocol:
             errors.required(path / index / "protocol")
         elif protocol not in PROTOCOLS:
-            unsupported(errors, path / index / "protocol", protocol, PROTOCOLS)
+            errors.not_supported(path / index / "protocol", protocol, PROTOCOLS)
 
 
 def _check_host_ports(containers: Iterable[tuple[int, Object]], path: Path, errors: FieldErrors) -> None:
@@ -217,7 +211,7 @@ def _validate_resize_policies(policies: Sequence[Object], restart_policy: str, p
             if not value:
                 errors.required(path)
             elif value not in supported:
-                unsupported(errors, path, value, supported)
+                errors.not_supported(path, value, supported)
         if restart_policy == "Never" and restart != "NotRequired":
             errors.invalid(path, restart, "must be 'NotRequired' when `restartPolicy` is 'Never'")
 
@@ -244,18 +238,18 @@ def _validate_restarts(container: Object, path: Path, errors: FieldErrors) -> No
             return
         errors.required(path / "restartPolicy", _RULES_NEED_POLICY)
     elif policy not in _RESTART_POLICIES:
-        unsupported(errors, path / "restartPolicy", policy, _RESTART_POLICIES)
+        errors.not_supported(path / "restartPolicy", policy, _RESTART_POLICIES)
     if len(rules) > _MOST_RULES:
         errors.too_long(path / "restartPolicyRules", _MOST_RULES)
     for index, rule in enumerate(rules):
         here = path / "restartPolicyRules" / index
         if rule.get("action") != "Restart":
-            unsupported(errors, here / "action", rule.get("action", ""), ("Restart",))
+            errors.not_supported(here / "action", rule.get("action", ""), ("Restart",))
         codes = rule.get("exitCodes")
         if codes is None:
             errors.required(here / "exitCodes", "must be specified")
             continue
         if codes.get("operator") not in _EXIT_OPERATORS:
-            unsupported(errors, here / "exitCodes" / "operator", codes.get("operator", ""), _EXIT_OPERATORS)
+            errors.not_supported(here / "exitCodes" / "operator", codes.get("operator", ""), _EXIT_OPERATORS)
         if len(codes.get("values") or ()) > _MOST_CODES:
             errors.too_long(here / "exitCodes" / "values", _MOST_CODES)

@@ -4,14 +4,7 @@ https://kubernetes.io/docs/concepts/workloads/pods/downward-api/
 
 from __future__ import annotations
 
-from ropewalk.kube.kinds.core.checks import (
-    amount,
-    canonical,
-    check_mode,
-    check_relative_unreserved,
-    qualified_problems,
-    unsupported,
-)
+from ropewalk.kube.kinds.core.checks import amount, canonical, check_mode, check_relative_unreserved, qualified_problems
 from ropewalk.kube.machinery.fields import FieldErrors, Path
 from ropewalk.kube.machinery.objects import Object
 
@@ -86,7 +79,7 @@ def check_field_reference(reference: Object, path: Path, errors: FieldErrors, *,
     elif field == "spec.host" and not volume:
         return
     else:
-        unsupported(errors, path / "fieldPath", "spec.nodeName" if field == "spec.host" else field, allowed)
+        errors.not_supported(path / "fieldPath", "spec.nodeName" if field == "spec.host" else field, allowed)
 
 
 def _subscripted(field: str) -> tuple[str, str | None]:
@@ -114,7 +107,7 @@ def check_resource_reference(reference: Object, path: Path, errors: FieldErrors,
     elif not resource:
         errors.required(path / "resource")
     elif resource not in _RESOURCES and not resource.startswith(_HUGE_PAGES):
-        unsupported(errors, path / "resource", resource, _RESOURCES)
+        errors.not_supported(path / "resource", resource, _RESOURCES)
     _check_divisor(resource, reference.get("divisor"), path / "divisor", errors)
 
 

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from ropewalk.kube.kinds.cells import AGE, NAME, field, text
 from ropewalk.kube.kinds.checks import KeepsMetadata, same
-from ropewalk.kube.kinds.core.checks import POSITIVE, unsupported
+from ropewalk.kube.kinds.core.checks import POSITIVE
 from ropewalk.kube.kinds.core.node_columns import address, roles, status
 from ropewalk.kube.kinds.core.resource_lists import settle, validate_amount
 from ropewalk.kube.machinery import addresses, names
@@ -133,7 +133,7 @@ def _validate_taints(taints: Sequence[Object], errors: FieldErrors) -> None:
         if not effect:
             errors.required(here / "effect")
         elif effect not in EFFECTS:
-            unsupported(errors, here / "effect", effect, EFFECTS)
+            errors.not_supported(here / "effect", effect, EFFECTS)
         if (key, effect) in seen:
             told = f"Duplicate value: {spelled(taint)}: taints must be unique by key and effect pair"
             errors.causes.append(Cause("FieldValueDuplicate", told, str(here)))

@@ -4,7 +4,6 @@ https://kubernetes.io/docs/concepts/workloads/pods/#pod-os
 
 from __future__ import annotations
 
-from ropewalk.kube.kinds.core.checks import unsupported
 from ropewalk.kube.machinery.fields import FieldErrors, Path
 from ropewalk.kube.machinery.objects import Object
 
@@ -49,7 +48,7 @@ def validate_operating_system(system: Object, spec: Object, path: Path, errors: 
     if not name:
         errors.required(path / "os" / "name")
     elif name not in SYSTEMS:
-        unsupported(errors, path / "os", name, SYSTEMS)
+        errors.not_supported(path / "os", name, SYSTEMS)
     elif name == "linux":
         _validate_linux(spec, path, errors)
     else:

@@ -86,7 +86,7 @@ class PersistentVolumeClaims(KeepsMetadata):
         for key, word in (status.get("allocatedResourceStatuses") or {}).items():
             _check_key(key, here, errors)
             if word not in RESIZE_STATUSES:
-                errors.not_supported(here, key, RESIZE_STATUSES)
+                errors.not_supported(here, key, sorted(RESIZE_STATUSES))
         here = STATUS / "allocatedResources"
         for key, value in (status.get("allocatedResources") or {}).items():
             if _check_key(key, here, errors):

@@ -20,7 +20,6 @@ from ropewalk.kube.kinds.core.checks import (
     qualified_problems,
     search_domain_problems,
     subdomain_problems,
-    unsupported,
 )
 from ropewalk.kube.kinds.core.container_rules import (
     Surroundings,
@@ -98,7 +97,7 @@ def _validate_policies(spec: Object, path: Path, errors: FieldErrors) -> None:
         if not value:
             errors.required(path / step)
         elif value not in known:
-            unsupported(errors, path / step, value, known)
+            errors.not_supported(path / step, value, known)
 
 
 def _validate_scheduling(spec: Object, path: Path, errors: FieldErrors) -> None:
@@ -154,7 +153,7 @@ def _validate_rest(spec: Object, path: Path, errors: FieldErrors) -> None:
         if not policy:
             errors.required(path / "preemptionPolicy")
         elif policy not in ("PreemptLowerPriority", "Never"):
-            unsupported(errors, path / "preemptionPolicy", policy, ("PreemptLowerPriority", "Never"))
+            errors.not_supported(path / "preemptionPolicy", policy, ("PreemptLowerPriority", "Never"))
     if overhead := get("overhead"):
         validate_requirements({"limits": overhead}, path / "overhead", errors)
     if (system := get("os")) is not None:

@@ -4,12 +4,7 @@ https://kubernetes.io/docs/concepts/configuration/liveness-readiness-startup-pro
 
 from __future__ import annotations
 
-from ropewalk.kube.kinds.core.checks import (
-    check_not_negative,
-    check_port_or_name,
-    header_problems,
-    unsupported,
-)
+from ropewalk.kube.kinds.core.checks import check_not_negative, check_port_or_name, header_problems
 from ropewalk.kube.machinery.fields import FieldErrors, Path
 from ropewalk.kube.machinery.objects import Object
 
@@ -113,7 +108,7 @@ def _validate_http(action: Object, path: Path, errors: FieldErrors) -> None:
         errors.required(path / "path")
     check_port_or_name(errors, path, "port", action.get("port"))
     if action.get("scheme") not in ("HTTP", "HTTPS"):
-        unsupported(errors, path / "scheme", action.get("scheme", ""), ("HTTP", "HTTPS"))
+        errors.not_supported(path / "scheme", action.get("scheme", ""), ("HTTP", "HTTPS"))
     for header in action.get("httpHeaders") or ():
         name = header.get("name", "")
         errors.messages(path / "httpHeaders", name, header_problems(name))

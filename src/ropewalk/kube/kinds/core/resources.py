@@ -16,7 +16,6 @@ from ropewalk.kube.kinds.core.checks import (
     check_format,
     label_problems,
     milli,
-    not_found,
     qualified_problems,
 )
 from ropewalk.kube.machinery.fields import FieldErrors, Path
@@ -214,4 +213,4 @@ def _validate_claims(asked: Sequence[Object], known: Collection[str], path: Path
         if name not in known:
             detail = "must be one of the names in pod.spec.resourceClaims"
             detail += f": {', '.join(sorted(known))}" if known else " which is empty"
-            not_found(errors, here, name, detail)
+            errors.not_found(here, name, detail)

@@ -7,7 +7,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from ropewalk.kube.kinds.core.checks import check_id, check_relative, unsupported
+from ropewalk.kube.kinds.core.checks import check_id, check_relative
 from ropewalk.kube.kinds.core.go_spelling import go_struct
 from ropewalk.kube.kinds.core.windows_options import validate_windows_options
 from ropewalk.kube.machinery.fields import FieldErrors, Path
@@ -33,7 +33,7 @@ def validate_security_context(context: Object, path: Path, errors: FieldErrors, 
     check_id(errors, path / "runAsGroup", get("runAsGroup"))
     if (mount := get("procMount")) is not None:
         if mount not in _PROC_MOUNTS:
-            unsupported(errors, path / "procMount", mount, _PROC_MOUNTS)
+            errors.not_supported(path / "procMount", mount, _PROC_MOUNTS)
         if host_users and mount == "Unmasked":
             errors.invalid(path / "procMount", mount, "`hostUsers` must be false to use `Unmasked`")
     if (profile := get("seccompProfile")) is not None:
@@ -64,7 +64,7 @@ def validate_pod_security_context(context: Object, spec: Object, path: Path, err
     if sysctls := get("sysctls"):
         _validate_sysctls(sysctls, spec, path / "sysctls", errors)
     if (policy := get("fsGroupChangePolicy")) is not None and policy not in ("Always", "OnRootMismatch"):
-        unsupported(errors, path / "fsGroupChangePolicy", policy, ("Always", "OnRootMismatch"))
+        errors.not_supported(path / "fsGroupChangePolicy", policy, ("Always", "OnRootMismatch"))
     if (profile := get("seccompProfile")) is not None:
         _validate_seccomp(profile, path / "seccompProfile", errors)
     if (options := get("windowsOptions")) is not None:
@@ -72,10 +72,10 @@ def validate_pod_security_context(context: Object, spec: Object, path: Path, err
     if (profile := get("appArmorProfile")) is not None:
         validate_app_armor(profile, path / "appArmorProfile", errors)
     if (policy := get("supplementalGroupsPolicy")) is not None and policy not in ("Merge", "Strict"):
-        unsupported(errors, path / "supplementalGroupsPolicy", policy, ("Merge", "Strict"))
+        errors.not_supported(path / "supplementalGroupsPolicy", policy, ("Merge", "Strict"))
     # MountOption waits for SELinuxMount, which is off in 1.35.
     if (policy := get("seLinuxChangePolicy")) is not None and policy != "Recursive":
-        unsupported(errors, path / "seLinuxChangePolicy", policy, ("Recursive",))
+        errors.not_supported(path / "seLinuxChangePolicy", policy, ("Recursive",))
 
 
 def _validate_seccomp(profile: Object, path: Path, errors: FieldErrors) -> None:
@@ -83,7 +83,7 @@ def _validate_seccomp(profile: Object, path: Path, errors: FieldErrors) -> None:
     if not kind:
         errors.required(path / "type", "type is required when seccompProfile is set")
     elif kind not in _PROFILES:
-        unsupported(errors, path / "type", kind, _PROFILES)
+        errors.not_supported(path / "type", kind, _PROFILES)
     if kind == "Localhost":
         if local is None:
             errors.required(path / "localhostProfile", "must be set when seccomp type is Localhost")
@@ -100,7 +100,7 @@ def validate_app_armor(profile: Object, path: Path, errors: FieldErrors) -> None
     if not kind:
         errors.required(path / "type", "type is required when appArmorProfile is set")
     elif kind not in _PROFILES:
-        unsupported(errors, path / "type", kind, _PROFILES)
+        errors.not_supported(path / "type", kind, _PROFILES)
     elif kind != "Localhost":
         if local is not None:
             errors.invalid(here, local, "can only be set when AppArmor type is Localhost")

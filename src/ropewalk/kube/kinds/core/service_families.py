@@ -144,7 +144,7 @@ def validate(service: Object, old: Object | None, errors: FieldErrors) -> None:
             errors.duplicate(SPEC / "ipFamilies" / index, family)
     policy = spec.get("ipFamilyPolicy")
     if policy is not None and policy not in (SINGLE, PREFER_DUAL, REQUIRE_DUAL):
-        errors.not_supported(SPEC / "ipFamilyPolicy", policy, (SINGLE, PREFER_DUAL, REQUIRE_DUAL))
+        errors.not_supported(SPEC / "ipFamilyPolicy", policy, sorted((SINGLE, PREFER_DUAL, REQUIRE_DUAL)))
     _validate_addresses(service, cluster_ips(old) if old is not None else [], errors)
 
 

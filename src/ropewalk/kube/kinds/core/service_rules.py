@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from ropewalk.kube.kinds.core.checks import check_port_or_name, unsupported
+from ropewalk.kube.kinds.core.checks import check_port_or_name
 from ropewalk.kube.kinds.core.service_shape import (
     CLUSTER_IP,
     EXTERNAL_NAME,
@@ -200,7 +200,7 @@ def _validate_traffic(service: Object, errors: FieldErrors) -> None:
         errors.not_supported(SPEC / "internalTrafficPolicy", internal, TRAFFIC_POLICIES)
     distribution = spec.get("trafficDistribution")
     if distribution is not None and distribution not in DISTRIBUTIONS:
-        unsupported(errors, SPEC / "trafficDistribution", distribution, DISTRIBUTIONS)
+        errors.not_supported(SPEC / "trafficDistribution", distribution, DISTRIBUTIONS)
 
 
 def validate_kept(new: Object, old: Object, errors: FieldErrors) -> None:

@@ -4,11 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ropewalk.kube.kinds.core.checks import (
-    label_value_problems,
-    qualified_problems,
-    unsupported,
-)
+from ropewalk.kube.kinds.core.checks import label_value_problems, qualified_problems
 from ropewalk.kube.machinery.fields import FieldErrors, Path
 from ropewalk.kube.machinery.objects import Object
 
@@ -41,9 +37,9 @@ def _validate_toleration(toleration: Object, path: Path, index: int, errors: Fie
     else:
         # Lt and Gt wait for TaintTolerationComparisonOperators, off in 1.35; the answer names them all the same.
         known = ("Equal", "Exists", "Lt", "Gt") if operator in ("Lt", "Gt") else ("Equal", "Exists")
-        unsupported(errors, path / index / "operator", operator, known)
+        errors.not_supported(path / index / "operator", operator, known)
     if effect and effect not in TAINT_EFFECTS:
-        unsupported(errors, path / index / "effect", effect, TAINT_EFFECTS)
+        errors.not_supported(path / index / "effect", effect, TAINT_EFFECTS)
 
 
 def check_only_added(new: Sequence[Object], old: Sequence[Object], path: Path, errors: FieldErrors) -> None:

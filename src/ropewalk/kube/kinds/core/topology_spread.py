@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ropewalk.kube.kinds.core.affinity import check_label_keys
-from ropewalk.kube.kinds.core.checks import POSITIVE, unsupported
+from ropewalk.kube.kinds.core.checks import POSITIVE
 from ropewalk.kube.machinery import selectors
 from ropewalk.kube.machinery.fields import FieldErrors, Path
 from ropewalk.kube.machinery.objects import Object
@@ -26,7 +26,7 @@ def validate_spread_constraints(constraints: Sequence[Object], path: Path, error
         if not topology:
             errors.required(here / "topologyKey", "can not be empty")
         if action not in _ACTIONS:
-            unsupported(errors, here / "whenUnsatisfiable", action, _ACTIONS)
+            errors.not_supported(here / "whenUnsatisfiable", action, _ACTIONS)
         if kinds[index] in kinds[index + 1 :]:
             errors.duplicate(here / "{topologyKey, whenUnsatisfiable}", f"{{{topology}, {action}}}")
         domains = constraint.get("minDomains")
@@ -38,7 +38,7 @@ def validate_spread_constraints(constraints: Sequence[Object], path: Path, error
                 errors.invalid(here / "minDomains", domains, text)
         for step in ("nodeAffinityPolicy", "nodeTaintsPolicy"):
             if (policy := constraint.get(step)) is not None and policy not in _POLICIES:
-                unsupported(errors, here / step, policy, _POLICIES)
+                errors.not_supported(here / step, policy, _POLICIES)
         check_label_keys(constraint, here, errors)
         if (selector := constraint.get("labelSelector")) is not None:
             selectors.validate_label_selector(selector, here / "labelSelector", errors)

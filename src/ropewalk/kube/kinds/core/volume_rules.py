@@ -13,7 +13,6 @@ from ropewalk.kube.kinds.core.checks import (
     label_problems,
     require,
     subdomain_problems,
-    unsupported,
 )
 from ropewalk.kube.kinds.core.downward import check_file
 from ropewalk.kube.kinds.core.volume_sources import SOURCES, check_key_to_path
@@ -102,7 +101,7 @@ def check_pull_policy(policy: str | None, path: Path, errors: FieldErrors) -> No
     if not policy:
         errors.required(path)
     elif policy not in PULL_POLICIES:
-        unsupported(errors, path, policy, PULL_POLICIES)
+        errors.not_supported(path, policy, PULL_POLICIES)
 
 
 def _validate_ephemeral(source: Object, name: str, pod_name: str, path: Path, errors: FieldErrors) -> None:
@@ -238,14 +237,14 @@ def _validate_mount(
 
 def _check_propagation(propagation: str, container: Object, path: Path, errors: FieldErrors) -> None:
     if propagation not in _PROPAGATIONS:
-        unsupported(errors, path, propagation, _PROPAGATIONS)
+        errors.not_supported(path, propagation, _PROPAGATIONS)
     if propagation == "Bidirectional" and not (container.get("securityContext") or {}).get("privileged"):
         errors.forbidden(path, "Bidirectional mount propagation is available only to privileged containers")
 
 
 def _check_recursive(recursive: str, mount: Object, propagation: str | None, path: Path, errors: FieldErrors) -> None:
     if recursive not in _RECURSIVE:
-        unsupported(errors, path, recursive, _RECURSIVE)
+        errors.not_supported(path, recursive, _RECURSIVE)
     elif recursive != "Disabled":
         if not mount.get("readOnly"):
             errors.forbidden(path, "may only be specified when readOnly is true")

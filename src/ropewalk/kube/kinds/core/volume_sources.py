@@ -19,7 +19,6 @@ from ropewalk.kube.kinds.core.checks import (
     label_problems,
     require,
     subdomain_problems,
-    unsupported,
 )
 from ropewalk.kube.kinds.core.downward import check_file
 from ropewalk.kube.machinery.fields import FieldErrors, Path
@@ -81,7 +80,7 @@ def _check_host_path(source: Object, path: Path, errors: FieldErrors) -> None:
     check_no_backsteps(errors, path / "path", target)
     kind = source.get("type", "")
     if kind not in _HOST_PATH_TYPES:
-        unsupported(errors, path / "type", kind, _HOST_PATH_TYPES)
+        errors.not_supported(path / "type", kind, _HOST_PATH_TYPES)
 
 
 def _check_git_repo(source: Object, path: Path, errors: FieldErrors) -> None:
@@ -207,12 +206,12 @@ def _check_azure_disk(source: Object, path: Path, errors: FieldErrors) -> None:
         ("kind", ("Dedicated", "Managed", "Shared")),
     ):
         if source.get(step) is not None and source[step] not in words:
-            unsupported(errors, path / step, source[step], words)
+            errors.not_supported(path / step, source[step], words)
     kind, uri = source.get("kind"), source.get("diskURI", "")
     if kind == "Managed" and not uri.startswith("/subscriptions/"):
-        unsupported(errors, path / "diskURI", uri, (_MANAGED_DISK,))
+        errors.not_supported(path / "diskURI", uri, (_MANAGED_DISK,))
     if kind is not None and kind != "Managed" and not uri.startswith("https://"):
-        unsupported(errors, path / "diskURI", uri, (_BLOB_DISK,))
+        errors.not_supported(path / "diskURI", uri, (_BLOB_DISK,))
 
 
 def _check_storage_os(source: Object, path: Path, errors: FieldErrors) -> None:

@@ -16,7 +16,7 @@ from ropewalk.kube.machinery.strategy import Column, Strategy
 
 SPEC = ROOT / "spec"
 LAST = 10000
-METHODS = ("ByUser", "ByNamespace")
+METHODS = ("ByNamespace", "ByUser")
 VERBS = frozenset(["get", "list", "create", "update", "delete", "deletecollection", "patch", "watch", "proxy"])
 SUBJECTS = {"ServiceAccount": "serviceAccount", "User": "user", "Group": "group"}
 
@@ -101,7 +101,7 @@ def _validate_subject(subject: Object, path: Path, errors: FieldErrors) -> None:
     kind = subject.get("kind", "")
     field = SUBJECTS.get(kind)
     if field is None:
-        errors.not_supported(path / "kind", kind, SUBJECTS)
+        errors.not_supported(path / "kind", kind, sorted(SUBJECTS))
         return
     if subject.get(field) is None:
         errors.required(path / field, f"{field} is required when subject kind is '{kind}'")
@@ -132,7 +132,7 @@ def _validate_verbs(verbs: Sequence[str], path: Path, errors: FieldErrors) -> No
     elif "*" in verbs:
         _alone(verbs, "verbs", path, errors)
     elif not VERBS.issuperset(verbs):
-        errors.not_supported(path, verbs, VERBS)
+        errors.not_supported(path, verbs, sorted(VERBS))
 
 
 def _alone(words: Sequence[str], called: str, path: Path, errors: FieldErrors) -> None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 
 from ropewalk.kube.kinds.cells import AGE, NAME, selector_text, text
-from ropewalk.kube.kinds.core.checks import unsupported
 from ropewalk.kube.machinery import addresses, names, selectors
 from ropewalk.kube.machinery.fields import ROOT, FieldErrors, Path
 from ropewalk.kube.machinery.objects import Object, at
@@ -71,13 +70,13 @@ def _validate(spec: Object, kept: Collection[str], errors: FieldErrors) -> None:
         return
     for index, kind in enumerate(types):
         if kind not in POLICY_TYPES:
-            unsupported(errors, SPEC / "policyTypes" / index, kind, POLICY_TYPES)
+            errors.not_supported(SPEC / "policyTypes" / index, kind, POLICY_TYPES)
 
 
 def _validate_port(port: Object, path: Path, errors: FieldErrors) -> None:
     protocol, number, end = port.get("protocol"), port.get("port"), port.get("endPort")
     if protocol is not None and protocol not in PROTOCOLS:
-        unsupported(errors, path / "protocol", protocol, PROTOCOLS)
+        errors.not_supported(path / "protocol", protocol, PROTOCOLS)
     if isinstance(number, int):
         errors.messages(path / "port", number, names.port_number(number))
         if end is not None:

@@ -14,7 +14,7 @@ from ropewalk.kube.machinery.objects import Object
 
 SPEC = ROOT / "spec"
 STATUS = ROOT / "status"
-POLICIES = ("IfHealthyBudget", "AlwaysAllow")
+POLICIES = ("AlwaysAllow", "IfHealthyBudget")
 
 
 def _amount(obj: Object, name: str) -> str:

@@ -8,7 +8,6 @@ from typing import ClassVar
 
 from ropewalk.kube.kinds.cells import AGE, NAME, text
 from ropewalk.kube.kinds.checks import same
-from ropewalk.kube.kinds.core.checks import unsupported
 from ropewalk.kube.kinds.rbac.roles import GROUP
 from ropewalk.kube.machinery import names
 from ropewalk.kube.machinery.fields import ROOT, FieldErrors, Path
@@ -55,7 +54,7 @@ class RoleBindings(Strategy):
         if role.get("apiGroup") != GROUP:
             errors.not_supported(ROLE_REF / "apiGroup", role.get("apiGroup", ""), (GROUP,))
         if role.get("kind") not in self.roles:
-            unsupported(errors, ROLE_REF / "kind", role.get("kind", ""), self.roles)
+            errors.not_supported(ROLE_REF / "kind", role.get("kind", ""), self.roles)
         if not role.get("name"):
             errors.required(ROLE_REF / "name")
         else:
@@ -79,7 +78,7 @@ def _validate_subject(subject: Object, path: Path, errors: FieldErrors, *, names
     if not name:
         errors.required(path / "name")
     if kind not in KINDS:
-        unsupported(errors, path / "kind", kind, KINDS)
+        errors.not_supported(path / "kind", kind, KINDS)
     elif kind != "ServiceAccount":
         if group != GROUP:
             errors.not_supported(path / "apiGroup", group, (GROUP,))

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from ropewalk.kube.kinds.cells import AGE, NAME, field, number
 from ropewalk.kube.kinds.checks import immutable
-from ropewalk.kube.kinds.core.checks import unsupported
 from ropewalk.kube.kinds.scheduling.bootstrap import PRIORITY_CLASSES
 from ropewalk.kube.machinery.fields import ROOT, FieldErrors
 from ropewalk.kube.machinery.objects import Object, name_of
@@ -50,7 +49,7 @@ class PriorityClasses(Strategy):
         if policy == "":
             errors.required(ROOT / "preemptionPolicy")
         elif policy is not None and policy not in POLICIES:
-            unsupported(errors, ROOT / "preemptionPolicy", policy, POLICIES)
+            errors.not_supported(ROOT / "preemptionPolicy", policy, POLICIES)
 
     def validate_update(self, new: Object, old: Object, errors: FieldErrors) -> None:
         if new.get("value", 0) != old.get("value", 0):

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 
 from ropewalk.kube.kinds.cells import AGE, NAME, text
 from ropewalk.kube.kinds.checks import immutable, same
-from ropewalk.kube.kinds.core.checks import unsupported
 from ropewalk.kube.machinery.fields import ROOT, FieldErrors
 from ropewalk.kube.machinery.objects import Object, at, metadata
 from ropewalk.kube.machinery.strategy import Column, Strategy
@@ -76,7 +75,7 @@ class CSIDrivers(Strategy):
         _validate_tokens(requests, errors)
         for mode in spec.get("volumeLifecycleModes") or ():
             if mode not in LIFECYCLES:
-                unsupported(errors, SPEC / "volumeLifecycleModes", mode, LIFECYCLES)
+                errors.not_supported(SPEC / "volumeLifecycleModes", mode, LIFECYCLES)
         if period is not None and period < SHORTEST_UPDATE_PERIOD:
             errors.invalid(
                 SPEC / "nodeAllocatableUpdatePeriodSeconds", period, "must be greater than or equal to 10 seconds"

@@ -17,7 +17,7 @@ from ropewalk.kube.machinery.registry.metadata import FOREGROUND, ORPHAN
 from ropewalk.kube.machinery.resources import ResourceInfo
 from ropewalk.kube.machinery.strategy import Strategy
 
-PROPAGATIONS = ("Background", "Foreground", "Orphan")
+PROPAGATIONS = ("Foreground", "Background", "Orphan")
 
 
 @dataclass(frozen=True, slots=True)

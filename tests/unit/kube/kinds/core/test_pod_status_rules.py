@@ -242,7 +242,7 @@ def test_a_refused_binding(changes: dict[str, Any], binding: dict[str, Any], tex
         ({"metadata": {"name": "web"}, "target": {}}, "target.name: Required value"),
         (
             {"metadata": {"name": "web"}, "target": {"kind": "Pod", "name": "a"}},
-            'target.kind: Unsupported value: "Pod": supported values: "<empty>", "Node"',
+            'target.kind: Unsupported value: "Pod": supported values: "Node", "<empty>"',
         ),
     ],
 )
