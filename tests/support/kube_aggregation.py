@@ -11,7 +11,7 @@ from tests.support.kube_api import MemoryApi
 from ropewalk.base.http.messages import Duplex, Peer, Request
 from ropewalk.kube.extension.aggregation_client import Destination, Headers, Outgoing, Unreachable, Upgraded
 from ropewalk.kube.extension.aggregation_resolving import SERVICES, SLICES, Unresolved
-from ropewalk.kube.extension.api_services import API_SERVICES, ServiceReference
+from ropewalk.kube.extension.api_services import API_SERVICES
 from ropewalk.kube.machinery.http import options, routes
 from ropewalk.kube.machinery.http.exchange import Exchange
 from ropewalk.kube.machinery.requests import Attributes, Call, User
@@ -71,9 +71,9 @@ class FakeRemote:
 class FakeResolver:
     found: tuple[str, int] | None = BACKEND
 
-    async def resolve(self, service: ServiceReference) -> tuple[str, int]:
+    async def resolve(self, namespace: str, name: str, port: int) -> tuple[str, int]:
         if self.found is None:
-            raise Unresolved(f'no endpoints available for service "{service.name}"')
+            raise Unresolved(f'no endpoints available for service "{name}"')
         return self.found
 
 

@@ -20,7 +20,6 @@ from ropewalk.kube.extension.aggregation_resolving import (
     SERVICES,
     SLICES,
     Resolver,
-    Unresolved,
     port_name,
     slices_of,
 )
@@ -142,8 +141,8 @@ class AvailabilityController:
         thrown away.
         """
         try:
-            host, port = await self._resolver.resolve(reference)
-        except Unresolved as failed:
+            host, port = await self._resolver.resolve(reference.namespace, reference.name, reference.port)
+        except LookupError as failed:
             return str(failed)
         where = Destination(host, port, reference.server_name, insecure=True)
         url = f"https://{where.authority}{found.path}"

@@ -17,7 +17,7 @@ from ropewalk.base.clock import Clock
 from ropewalk.base.entropy import Entropy
 from ropewalk.kube.extension.aggregation_client import Client, Destination, Outgoing, Unreachable
 from ropewalk.kube.extension.aggregation_proxy import AGGREGATOR, DISCOVERY_SECONDS, remote_user
-from ropewalk.kube.extension.aggregation_resolving import Resolver, Unresolved
+from ropewalk.kube.extension.aggregation_resolving import Resolver
 from ropewalk.kube.extension.api_services import ApiService, ApiServices, GroupVersion, ServiceReference
 from ropewalk.kube.machinery.discovery import Priority
 from ropewalk.kube.machinery.objects import Json, Object, at
@@ -189,13 +189,13 @@ class AggregatedDiscovery:
         if reference is None or not service.available:
             raise Unusable("service unavailable")
         try:
-            host, port = await self._resolver.resolve(reference)
+            host, port = await self._resolver.resolve(reference.namespace, reference.name, reference.port)
             where = Destination(host, port, reference.server_name, service.ca_bundle, service.insecure)
             headers = [("host", where.authority), ("accept", accept), *remote_user(AGGREGATOR)]
             if etag:
                 headers.append(("if-none-match", etag))
             answer = await self._client.send(where, Outgoing("GET", path, headers), DISCOVERY_SECONDS)
-        except (Unresolved, Unreachable) as failed:
+        except (LookupError, Unreachable) as failed:
             raise Unusable(str(failed)) from failed
         told = dict(answer.headers)
         try:

@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from ropewalk.base.http.messages import Duplex, Request, Response
 from ropewalk.kube.extension.aggregation_client import Answer, Client, Destination, Headers, Outgoing, Unreachable
-from ropewalk.kube.extension.aggregation_resolving import Resolver, Unresolved
+from ropewalk.kube.extension.aggregation_resolving import Resolver
 from ropewalk.kube.extension.api_services import ApiService, ApiServices
 from ropewalk.kube.machinery import errors
 from ropewalk.kube.machinery.errors import StatusFault
@@ -88,8 +88,8 @@ class Aggregator:
         if reference is None or not service.available:
             raise unavailable()
         try:
-            host, port = await self._resolver.resolve(reference)
-        except Unresolved as failed:
+            host, port = await self._resolver.resolve(reference.namespace, reference.name, reference.port)
+        except LookupError as failed:
             raise unavailable() from failed
         return Destination(host, port, reference.server_name, service.ca_bundle, service.insecure)
 

@@ -21,13 +21,13 @@ INDEX = "service"
 ROUTED = ("ClusterIP", "LoadBalancer", "NodePort")
 
 
-class Unresolved(Exception):
+class Unresolved(LookupError):
     """It cannot be reached; the text says why."""
 
 
 class Resolver(Protocol):
-    async def resolve(self, service: ServiceReference) -> tuple[str, int]:
-        """Host and port. Raises `Unresolved`."""
+    async def resolve(self, namespace: str, name: str, port: int) -> tuple[str, int]:
+        """Host and port. Raises `LookupError`, saying why not."""
         ...
 
 
@@ -38,7 +38,8 @@ class EndpointResolver:
         self._api = api
         self._entropy = entropy
 
-    async def resolve(self, service: ServiceReference) -> tuple[str, int]:
+    async def resolve(self, namespace: str, name: str, port: int) -> tuple[str, int]:
+        service = ServiceReference(namespace, name, port)
         found = self._api.cache(SERVICES).get(service.namespace, service.name)
         if found is None:
             raise Unresolved(f'service "{service.name}" not found')
@@ -47,10 +48,10 @@ class EndpointResolver:
             return str(at(found, "spec", "externalName") or ""), service.port
         if kind not in ROUTED:
             raise Unresolved(f'unsupported service type "{kind}"')
-        port = port_name(found, service.port)
-        if port is None:
+        called = port_name(found, service.port)
+        if called is None:
             raise Unresolved(f'no service port {service.port} found for service "{service.name}"')
-        choices = endpoints(slices_of(self._api, service), port, at(found, "spec", "ipFamilies", 0) or "IPv4")
+        choices = endpoints(slices_of(self._api, service), called, at(found, "spec", "ipFamilies", 0) or "IPv4")
         if not choices:
             raise Unresolved(f'no endpoints available for service "{service.name}"')
         return choices[int(self._entropy.random() * len(choices))]

@@ -32,11 +32,10 @@ from ropewalk.kube.extension.api_services import (
     ApiService,
     ApiServices,
     LocalApiServices,
-    ServiceReference,
 )
 from ropewalk.kube.kinds.priorities import PRIORITIES
 
-METRICS = ServiceReference("kube-system", "metrics", 443)
+METRICS = ("kube-system", "metrics", 443)
 NAME = "v1beta1.metrics.k8s.io"
 
 
@@ -171,11 +170,11 @@ def test_followers_hear_only_of_changes() -> None:
 # --- where others are reached
 
 
-def resolved(api: MemoryApi, reference: ServiceReference = METRICS) -> set[tuple[str, int]]:
+def resolved(api: MemoryApi, reference: tuple[str, str, int] = METRICS) -> set[tuple[str, int]]:
     resolver = EndpointResolver(api, SeededEntropy(1))
 
     async def several() -> set[tuple[str, int]]:
-        return {await resolver.resolve(reference) for _ in range(60)}
+        return {await resolver.resolve(*reference) for _ in range(60)}
 
     return asyncio.run(several())
 
