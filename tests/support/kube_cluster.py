@@ -8,7 +8,7 @@ from typing import Any
 from ropewalk.agents.gateway import Gateway
 from ropewalk.base.clock import VirtualClock
 from ropewalk.base.entropy import SeededEntropy
-from ropewalk.kube.bootstrap import bootstrap
+from ropewalk.kube.bootstrap import Address, bootstrap
 from ropewalk.kube.kinds.catalogue import catalogue
 from ropewalk.kube.kinds.core.bindings import bind, check_binding
 from ropewalk.kube.kinds.core.pods import Pods
@@ -89,7 +89,7 @@ class Cluster:
     async def up(self) -> Cluster:
         for runnable in (self.registry.feeds, self.gateway, self.machines, self.nodes):
             self._tasks.append(asyncio.get_running_loop().create_task(runnable.run()))
-        await bootstrap(self.api)
+        await bootstrap(self.api, Address("10.96.0.1", "", 6443), {})
         await self.clock.advance(3.0)
         return self
 

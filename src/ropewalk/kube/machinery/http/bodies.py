@@ -25,13 +25,21 @@ class Bodies:
         """(the object, complaints about doubled keys). Raises BadRequest, UnsupportedMediaType."""
         known = served.info.subresource(exchange.route.subresource)
         expected = served.info.gvk if known is None else known.kind
-        return self._read(
-            exchange, expected, CUSTOM_BODIES if served.custom and expected == served.info.gvk else BODIES
-        )
+        if expected == served.info.gvk:  # `registry.bodies` reads on
+            return self._read(exchange, expected, CUSTOM_BODIES if served.custom else BODIES)
+        found, doubled = self._read(exchange, expected, BODIES)
+        found, unknown = self.typed(found, expected)
+        return found, [*doubled, *unknown]
+
+    def typed(self, obj: Object, kind: GroupVersionKind) -> tuple[Object, list[str]]:
+        """(`obj` as an object of a built-in kind, complaints about unknown fields), in place. Raises BadRequest."""
+        return decoding.read(obj, kind, self._decoder.types)
 
     def read_options(self, exchange: Exchange) -> Object | None:
         """DeleteOptions, which may be left out."""
-        return self._read(exchange, _DELETE_OPTIONS, BODIES)[0] if exchange.request.body else None
+        if not exchange.request.body:
+            return None
+        return self.typed(self._read(exchange, _DELETE_OPTIONS, BODIES)[0], _DELETE_OPTIONS)[0]
 
     def _read(
         self, exchange: Exchange, expected: GroupVersionKind, accepted: Sequence[str]

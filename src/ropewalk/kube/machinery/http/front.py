@@ -37,6 +37,7 @@ from ropewalk.kube.machinery.registry.registry import Registry
 from ropewalk.kube.machinery.registry.served import Served
 from ropewalk.kube.machinery.requests import ANONYMOUS, Attributes, Call, User
 from ropewalk.kube.machinery.resources import GroupResource
+from ropewalk.store.protocol import StoreClosed
 
 log = logger(__name__)
 
@@ -276,6 +277,8 @@ class Front:
         if isinstance(error, Retryable):
             log.warning("store cannot answer now", path=request.path, reason=error.reason)
             return answers.refused(errors.service_unavailable(f"the store cannot answer now: {error.reason}"))
+        if isinstance(error, StoreClosed):
+            return answers.refused(errors.service_unavailable("the server is shutting down"))
         log.bug("request failed", method=request.method, path=request.path)
         return answers.refused(answers.bug())
 

@@ -11,8 +11,11 @@ from collections.abc import Callable, Iterable
 from ropewalk.base.http.messages import Response
 from ropewalk.kube.machinery.http.exchange import Exchange
 from ropewalk.kube.machinery.http.pages import Pages
+from ropewalk.kube.machinery.resources import ALL_VERBS
 
 BUCKETS = (0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0, 1.25, 1.5, 2.0, 3.0, 4.0, 5.0, 10.0, 30.0, 60.0)
+VERBS = frozenset((*ALL_VERBS, "head", "options", "post", "put"))
+"""Of resources, and of other URLs. https://kubernetes.io/docs/reference/using-api/api-concepts/#api-verbs"""
 Labels = tuple[tuple[str, str], ...]
 Gauge = Callable[[], Iterable[tuple[Labels, float]]]
 
@@ -29,13 +32,17 @@ class Metrics:
         self._gauges[name] = (help_text, read)
 
     def count(self, exchange: Exchange, status: int, seconds: float) -> None:
-        route = exchange.route
-        key = (route.verb, route.group, route.version, route.resource, route.subresource, status)
+        route, info = exchange.route, exchange.call.info
+        named = ("", "", "", "")
+        if info is not None:  # clients choose URLs: what is not served is counted without its name
+            subresource = route.subresource if info.subresource(route.subresource) is not None else ""
+            named = (info.group, info.version, info.plural, subresource)
+        key = (route.verb if route.verb in VERBS else "other", *named, status)
         self._requests[key] = self._requests.get(key, 0) + 1
         if route.verb != "watch":
-            found = self._durations.get(route.verb)
+            found = self._durations.get(key[0])
             if found is None:
-                found = self._durations[route.verb] = [0.0] * (len(BUCKETS) + 2)
+                found = self._durations[key[0]] = [0.0] * (len(BUCKETS) + 2)
             found[bisect_left(BUCKETS, seconds)] += 1
             found[-1] += seconds
 

@@ -101,7 +101,7 @@ class Lines:
         """The form after the first object: a table says its columns once."""
 
     async def of(self, watch: Watch) -> AsyncIterator[bytes]:
-        with reading.closing(watch):
+        with reading.opened(watch):
             for start in range(0, len(watch.initial), INITIAL_CHUNK):
                 yield await self._initial(watch.initial[start : start + INITIAL_CHUNK])
             watch.initial.clear()

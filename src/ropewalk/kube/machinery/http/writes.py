@@ -21,8 +21,10 @@ from ropewalk.kube.machinery.registry.registry import Registry
 from ropewalk.kube.machinery.registry.served import Served, decoded
 from ropewalk.kube.machinery.registry.subresources import Subresources
 from ropewalk.kube.machinery.registry.writing import Proposal, Written
-from ropewalk.kube.machinery.resources import ResourceInfo
+from ropewalk.kube.machinery.resources import GroupVersionKind, ResourceInfo
 from ropewalk.kube.machinery.strategy import ScalePaths
+
+SCALE = GroupVersionKind("autoscaling", "v1", "Scale")
 
 
 class Writes:
@@ -54,7 +56,8 @@ class Writes:
         """POST to a subresource: eviction, binding, token."""
         call, route = exchange.call, exchange.route
         write_options(exchange.query, call, "CreateOptions")
-        body, _ = self._bodies.read(exchange, served)
+        body, told = self._bodies.read(exchange, served)
+        bodies.tell(told, call)
         made = await self._subresources.create(served, route.subresource, route.namespace, route.name, body, call)
         return answers.document(made, status=201, media_type=exchange.wanted.media_type)
 
@@ -116,7 +119,7 @@ class Writes:
     def _check_name(self, obj: Object, name: str) -> None:
         given = metadata(obj).get("name", "")
         if not given:
-            obj.setdefault("metadata", {})["name"] = name
+            obj["metadata"] = {**metadata(obj), "name": name}
         elif given != name:
             raise errors.bad_request(f"the name of the object ({given}) does not match the name on the URL ({name})")
 
@@ -128,7 +131,9 @@ class Writes:
         given = (document.get("apiVersion"), document.get("kind"))
         if given != (info.api_version, info.kind):
             raise _wrong_type(info, *given)
-        if document.get("metadata", {}).get("managedFields"):
+        if not isinstance(metadata(document), dict):
+            raise errors.bad_request("error decoding YAML: metadata of the applied configuration is no object")
+        if metadata(document).get("managedFields"):
             raise errors.bad_request("metadata.managedFields must be nil")
         self._check_name(document, name)
 
@@ -154,7 +159,8 @@ class Writes:
         call, route = exchange.call, exchange.route
         if exchange.request.method == "PUT":
             options = write_options(exchange.query, call, "UpdateOptions")
-            body, _ = self._bodies.read(exchange, served)
+            body, told = self._bodies.read(exchange, served)
+            bodies.tell(told, call)
             patch = None
             self._check_name(body, route.name)
         else:
@@ -165,7 +171,11 @@ class Writes:
 
         async def change(old: Object) -> Proposal:
             present = subresources.scale_of(old, paths)
-            wanted = copied(body) if patch is None else patching.patched(served, patch, present)
+            if patch is None:
+                wanted = copied(body)
+            else:
+                wanted = self._bodies.typed(patching.patched(served, patch, present), SCALE)[0]
+                wanted.setdefault("metadata", {})
             if patch is not None and wanted["metadata"].get("resourceVersion") == old["metadata"]["resourceVersion"]:
                 wanted["metadata"] = dict(wanted["metadata"], resourceVersion="")
             return Proposal(subresources.scaled(old, wanted, paths))

@@ -23,7 +23,7 @@ class Decoder:
     """`decode` is all; one a server, for it keeps what it has learnt of each definition."""
 
     def __init__(self, types: Types, numbers: Numbers) -> None:
-        self._types = types
+        self.types = types
         self._messages = Messages(numbers)
 
     def decode(self, body: bytes, expected: GroupVersionKind | None = None) -> Object:
@@ -38,10 +38,10 @@ class Decoder:
         if expected is not None:
             api_version, kind = api_version or expected.api_version, kind or expected.kind
         gvk = GroupVersionKind.of(api_version, kind)
-        if self._types.knows(gvk):
-            schema = self._types.schema(gvk)
+        if self.types.knows(gvk):
+            schema = self.types.schema(gvk)
         elif expected is not None and kind == expected.kind:  # a version of its own: whoever reads on judges that
-            schema = self._types.schema(expected)
+            schema = self.types.schema(expected)
         else:
             why = f'no kind "{kind}" is registered for version "{api_version}"' if kind else "Object 'Kind' is missing"
             raise _unrecognized(why, body)

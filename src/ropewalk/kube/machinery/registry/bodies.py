@@ -17,12 +17,16 @@ from ropewalk.kube.machinery.requests import Call
 def read(served: Served, body: Object, call: Call, duplicates: Sequence[str] = ()) -> Object:
     """`body` (owned) as an object of this resource, defaulted, in the version it is kept in. Raises BadRequest."""
     obj, complaints = served.read_body(body)
-    told = [*duplicates, *complaints]
-    if told and call.field_validation == "Strict":
-        raise errors.bad_request(f"strict decoding error: {', '.join(told)}")
-    if told and call.field_validation == "Warn":
-        call.warnings.extend(told)
+    tell([*duplicates, *complaints], call)
     return finished(served, obj)
+
+
+def tell(complaints: Sequence[str], call: Call) -> None:
+    """Warn of what was doubled or unknown, or raise BadRequest, as the request asks for."""
+    if complaints and call.field_validation == "Strict":
+        raise errors.bad_request(f"strict decoding error: {', '.join(complaints)}")
+    if complaints and call.field_validation == "Warn":
+        call.warnings.extend(complaints)
 
 
 def read_patched(served: Served, body: Object, call: Call, duplicates: Sequence[str], patch: str) -> Object:

@@ -72,6 +72,9 @@ class Cache:
         self._stale.set()
         self._listed = 0
         """Events up to here are in the list."""
+        self._listing = False
+        self._deleted: dict[str, int] = {}
+        """What went while a list was being read, which may still have it."""
         feed.listen(self._observe, self._stale.set)
 
     # --- running
@@ -80,10 +83,18 @@ class Cache:
         while True:
             await self._stale.wait()
             self._stale.clear()
-            await self._relist()
+            self._listing = True
+            try:
+                await self._relist()
+            except BaseException:
+                self._stale.set()
+                raise
+            finally:
+                self._listing = False
 
     async def _relist(self) -> None:
         found: dict[str, tuple[bytes, int]] = {}
+        self._deleted.clear()
         after, revision = "", None
         while True:
             page = await self._storage.page(self._prefix, after=after, revision=revision)
@@ -97,13 +108,16 @@ class Cache:
             self._set(key, None, revision)
         for key, (value, at) in found.items():
             present = self._values.get(key)
-            if present is None or present[1] < at:
+            if (present is None or present[1] < at) and self._deleted.get(key, 0) < at:
                 self._set(key, value, at)
         self._listed = revision
+        self._deleted.clear()
         self._synced.set()
 
     def _observe(self, event: FeedEvent) -> None:
         if event.revision > self._listed:
+            if event.value is None and self._listing:
+                self._deleted[event.key] = event.revision
             self._set(event.key, event.value, event.revision)
 
     def _set(self, key: str, value: bytes | None, revision: int) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import aclosing
 
 from ropewalk.base.clock import Clock
@@ -80,6 +80,7 @@ class Subscription:
     __slots__ = (
         "_waiter",
         "bookmark_due",
+        "cursor",
         "deadline",
         "ended",
         "expired",
@@ -92,6 +93,8 @@ class Subscription:
     def __init__(self, prefix: str, deadline: float, *, wants_bookmarks: bool, now: float) -> None:
         self.prefix = prefix
         self.pending: list[FeedEvent] = []
+        self.cursor = 0
+        """It has been given every event up to here that is its business."""
         self.deadline = deadline
         self.wants_bookmarks = wants_bookmarks
         self.last_bookmark = now
@@ -103,12 +106,16 @@ class Subscription:
         self._waiter: asyncio.Future[None] | None = None
 
     def push(self, event: FeedEvent) -> None:
+        """Once it has missed one event it gets no other: a client resumes from the last it saw."""
+        if event.revision <= self.cursor or self.ended:
+            return
         if event.key.startswith(self.prefix):
             if len(self.pending) >= BACKLOG:
                 self.ended = True
             else:
                 self.pending.append(event)
             self.wake()
+        self.cursor = event.revision
 
     def wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
@@ -139,6 +146,9 @@ class Feed:
         self._listeners: list[Listener] = []
         self._relist: list[Callable[[], None]] = []
         self._catching_up: dict[Subscription, asyncio.Task[None]] = {}
+        self._closed = False
+        self.is_watching = False
+        """The store is being watched; False before, and between a failure and the next try."""
 
     # --- for caches
 
@@ -150,15 +160,22 @@ class Feed:
     # --- for watches
 
     @property
-    def subscriptions(self) -> set[Subscription]:
-        return self._subscriptions
+    def subscriptions(self) -> tuple[Subscription, ...]:
+        return (*self._subscriptions, *self._catching_up)
+
+    @property
+    def catching_up(self) -> tuple[Subscription, ...]:
+        return tuple(self._catching_up)
 
     def is_catching_up(self, subscription: Subscription) -> bool:
         return subscription in self._catching_up
 
     def subscribe(self, subscription: Subscription, after: int) -> None:
         """Give it every event after `after`, in order."""
-        if after >= self._start:
+        subscription.cursor = max(subscription.cursor, after)
+        if self._closed:
+            subscription.ended = True
+        elif after >= self._start:
             for event in self._window:
                 if event.revision > after:
                     subscription.push(event)
@@ -173,18 +190,25 @@ class Feed:
         if task is not None:
             task.cancel()
 
+    def join(self, subscriptions: Iterable[Subscription], reached: int) -> None:
+        """These have caught up with all that the store held at `reached`: they go on from the window."""
+        for subscription in subscriptions:
+            task = self._catching_up.pop(subscription, None)
+            if task is not None:
+                task.cancel()
+                self.subscribe(subscription, max(subscription.cursor, reached))
+
     async def _catch_up(self, subscription: Subscription, after: int) -> None:
-        """From the store's history, until an event that the window has as well; then from the window."""
-        cursor = after
+        """From the store's history, until an event that the window has as well (or `join`); then from the window."""
         try:
             async with aclosing(self._storage.store.watch(self.prefix, Revision(after))) as events:
                 async for event in events:
                     subscription.push(self._opened(event))
-                    cursor = event.revision
-                    if cursor >= self._start and cursor <= self.revision:
+                    if subscription.ended or self._start <= event.revision <= self.revision:
                         break
             del self._catching_up[subscription]
-            self.subscribe(subscription, cursor)
+            if not subscription.ended:
+                self.subscribe(subscription, subscription.cursor)
         except Compacted:
             subscription.expired = True
         except StoreClosed:
@@ -198,11 +222,14 @@ class Feed:
         while True:
             try:
                 async with aclosing(self._storage.store.watch(self.prefix, Revision(self.revision))) as events:
+                    self.is_watching = True
                     async for event in events:
                         self._tell(self._opened(event))
             except Compacted as gone:
                 log.warning("feed fell behind, beginning anew", feed=self.prefix, oldest=gone.oldest)
                 self._begin_anew(int(self._storage.revision))
+            finally:
+                self.is_watching = False
 
     def _opened(self, event: Event) -> FeedEvent:
         value = None if event.kind is EventKind.DELETE else self._storage.opened(event.key, event.value)
@@ -233,7 +260,8 @@ class Feed:
             lost()
 
     def close(self) -> None:
-        for subscription in (*self._subscriptions, *self._catching_up):
+        self._closed = True
+        for subscription in self.subscriptions:
             subscription.ended = True
             subscription.wake()
 
@@ -271,15 +299,26 @@ class Feeds:
         revision = int(self._storage.revision)
         for _ in range(3):  # the feed's turn to take what was committed, and the loop's to have given it that turn
             await asyncio.sleep(0)
-        return max(revision, feed.revision)
+        return max(revision, feed.revision) if feed.is_watching else feed.revision
 
     async def run(self) -> None:
         while True:
             await self._clock.sleep(TICK_SECONDS)
-            now = self._clock.monotonic()
             for feed in tuple(self._feeds.values()):
+                await self._join(feed)
+                now = self._clock.monotonic()
                 for subscription in feed.subscriptions:
                     _tick(subscription, now)
+                    if subscription.ended:
+                        feed.unsubscribe(subscription)
+
+    async def _join(self, feed: Feed) -> None:
+        """A quiet resource has no event to meet at: whoever has caught up with all of the store joins all the same."""
+        waiting = feed.catching_up
+        if waiting and self._storage.store.watches_keep_up:
+            reached = await self.settled(feed)
+            if feed.is_watching:
+                feed.join(waiting, reached)
 
     def close(self) -> None:
         for feed in self._feeds.values():

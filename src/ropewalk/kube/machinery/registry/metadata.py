@@ -21,7 +21,7 @@ _SUFFIX = "bcdfghjklmnpqrstvwxz2456789"
 """No vowels and nothing that looks like one: generated names spell no words."""
 SUFFIX_LENGTH = 5
 
-_OURS = ("uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "resourceVersion")
+_OURS = ("uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink")
 
 
 def generated_name(base: str, entropy: Entropy) -> str:
@@ -33,10 +33,11 @@ def match_namespace(obj: Object, info: ResourceInfo, namespace: str) -> None:
     """Make the object's namespace the request's. Raises BadRequest where it names another."""
     metadata = obj.setdefault("metadata", {})
     given = metadata.get("namespace", "")
-    if not given:
-        if namespace:
-            metadata["namespace"] = namespace
-    elif (given != namespace and info.namespaced) or (not info.namespaced and not namespace):
+    if not info.namespaced:
+        metadata.pop("namespace", None)
+    elif not given:
+        metadata["namespace"] = namespace
+    elif given != namespace:
         raise errors.bad_request(
             "the namespace of the provided object does not match the namespace sent on the request"
         )
@@ -60,12 +61,8 @@ def fill_update(new: Object, old: Object) -> None:
     for key in ("creationTimestamp", "deletionTimestamp"):
         if key in before:
             metadata[key] = before[key]
-        else:
-            metadata.pop(key, None)
     if "deletionGracePeriodSeconds" in before:
         metadata.setdefault("deletionGracePeriodSeconds", before["deletionGracePeriodSeconds"])
-    else:
-        metadata.pop("deletionGracePeriodSeconds", None)
 
 
 def validate(obj: Object, info: ResourceInfo, strategy: Strategy, found: FieldErrors) -> None:
@@ -106,6 +103,8 @@ def _validate_common(metadata: Object, info: ResourceInfo, found: FieldErrors) -
             found.messages(METADATA / "namespace", namespace, names.dns1123_label(namespace))
     elif namespace:
         found.forbidden(METADATA / "namespace", "not allowed on this type")
+    if metadata.get("generation", 0) < 0:
+        found.invalid(METADATA / "generation", metadata["generation"], "must be greater than or equal to 0")
     if labels := metadata.get("labels"):
         names.labels(labels, METADATA / "labels", found)
     if annotations := metadata.get("annotations"):

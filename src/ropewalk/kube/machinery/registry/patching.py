@@ -91,11 +91,7 @@ def _applied(served: Served, live: Object | None, patch: Patch, call: Call, subr
     if not isinstance(patch.document, dict):
         raise errors.bad_request("the applied configuration must be an object")
     body, complaints = served.read_body(copied(patch.document))
-    told = [*patch.duplicates, *complaints]
-    if told and call.field_validation == "Strict":
-        raise errors.bad_request(f"strict decoding error: {', '.join(told)}")
-    if told and call.field_validation == "Warn":
-        call.warnings.extend(told)
+    bodies.tell([*patch.duplicates, *complaints], call)
     merged = apply_configuration(
         live,
         body,

@@ -121,7 +121,7 @@ class Reader:
             after = prefix + position.after
             revision = None if position.revision == INCONSISTENT else position.revision
         try:
-            if selection.name and namespace:
+            if selection.name and namespace and revision is None:
                 return await self._one(served, namespace, selection, asked)
             return await self._pages(prefix, after, revision, asked, selection, options.limit)
         except Compacted:
@@ -206,7 +206,6 @@ class Reader:
             initial, start = whole.entries, whole.revision
         elif asked == 0:
             start = await self._feeds.settled(feed)
-        feed.subscribe(subscription, start)
         return Watch(
             feed, self._feeds, subscription, initial or [], start, marks_initial=options.send_initial_events is True
         )
@@ -214,7 +213,7 @@ class Reader:
 
 @dataclass(slots=True)
 class Watch:
-    """A watch under way. `close` it."""
+    """A watch that was asked for. It is under way from `open` on, so that one that nobody reads costs nothing."""
 
     feed: Feed
     feeds: Feeds
@@ -237,22 +236,31 @@ class Watch:
                 return
             elif subscription.bookmark_due:
                 subscription.bookmark_due = False
-                if not self.feed.is_catching_up(subscription):
-                    revision = await self.feeds.settled(self.feed)
-                    if subscription.pending:
-                        revision = min(revision, subscription.pending[0].revision - 1)
-                    yield revision
+                yield await self._reached()
+
+    async def _reached(self) -> int:
+        """A revision up to which the client has been told everything."""
+        subscription = self.subscription
+        revision = subscription.cursor
+        if not self.feed.is_catching_up(subscription):
+            revision = await self.feeds.settled(self.feed)
+        revision = max(revision, subscription.cursor)
+        return min(revision, subscription.pending[0].revision - 1) if subscription.pending else revision
 
     @property
     def expired(self) -> bool:
         return self.subscription.expired
+
+    def open(self) -> None:
+        self.feed.subscribe(self.subscription, self.revision)
 
     def close(self) -> None:
         self.feed.unsubscribe(self.subscription)
 
 
 @contextmanager
-def closing(watch: Watch) -> Iterator[Watch]:
+def opened(watch: Watch) -> Iterator[Watch]:
+    watch.open()
     try:
         yield watch
     finally:

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from ropewalk.kube.machinery.registry import keys
 from ropewalk.kube.machinery.resources import GroupResource
-from ropewalk.store.protocol import MAX_PAGE, Entry, Page, Revision, Store
+from ropewalk.store.protocol import MAX_PAGE, Entry, OutOfBounds, Page, Revision, Store
 
 
 class Transformer(Protocol):
@@ -38,7 +38,10 @@ class Storage:
         return stored if transformer is None else transformer.open(key, stored)
 
     async def get(self, key: str) -> Entry | None:
-        entry = await self.store.get(key)
+        try:
+            entry = await self.store.get(key)
+        except OutOfBounds:
+            return None  # clients ask for any name; nothing is stored under this one
         if entry is None or not self._transformers:
             return entry
         return self._plain(entry)

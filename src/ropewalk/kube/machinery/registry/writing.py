@@ -26,6 +26,7 @@ from ropewalk.kube.machinery.registry.deletion import DeleteOptions, Fate
 from ropewalk.kube.machinery.registry.served import Served
 from ropewalk.kube.machinery.registry.storage import Storage
 from ropewalk.kube.machinery.requests import Call
+from ropewalk.kube.machinery.strategy import keep
 from ropewalk.store.protocol import Entry, KeyExists, KeyMissing, OutOfBounds, WrongRevision
 
 NAME_TRIES = 8
@@ -128,6 +129,8 @@ class Writer:
             admission.object = obj
             admission.name = obj["metadata"]["name"]
             await self._chain.validate(admission)
+            if obj["metadata"].pop("resourceVersion", "") not in ("", "0"):
+                raise errors.bad_request("resourceVersion should not be set on objects to be created")
             key = keys.key(served.storage, admission.namespace, admission.name)
             value = await self._encoded(served, obj)
             if call.dry_run:
@@ -171,7 +174,7 @@ class Writer:
         proposal = await transform(await self._decoded(served, entry))
         new = proposal.object
         namespace, name = old["metadata"].get("namespace", ""), old["metadata"]["name"]
-        pinned = self._check_version(served, new, old)
+        self._check_version(served, new, old)
         metadata.match_namespace(new, served.info, namespace)
         self._track(served, new, old, call, aspect, settled=proposal.owns_fields)
         admission = Admission(
@@ -191,8 +194,7 @@ class Writer:
         assert admission.object is not None
         new = admission.object
         self._warn_of_doubles(new, call)
-        if "generation" in old["metadata"]:
-            new["metadata"]["generation"] = old["metadata"]["generation"]
+        keep(new["metadata"], old["metadata"], "generation")
         aspect.prepare(served.strategy, new, old)
         served.strategy.stamp(new, old, call.user, self._clock.wall())
         metadata.fill_update(new, old)
@@ -207,10 +209,10 @@ class Writer:
             call.warnings.extend(served.strategy.warnings(new, old))
             admission.object = new
             await self._chain.validate(admission)
-            return await self._write(served, entry, new, old, call, pinned=pinned)
+            return await self._write(served, entry, new, old, call)
 
-    def _check_version(self, served: Served, new: Object, old: Object) -> bool:
-        """Whether the proposal names the version it is made for; makes it name the present one. Raises Conflict."""
+    def _check_version(self, served: Served, new: Object, old: Object) -> None:
+        """Refuse a proposal that is made for another version than the present one; make it name this. Raises Conflict."""
         info, present = served.info, old["metadata"]["resourceVersion"]
         given = new["metadata"].get("resourceVersion", "")
         name = old["metadata"]["name"]
@@ -230,7 +232,6 @@ class Writer:
         elif given != present:
             raise errors.conflict(info.plural, info.group, name, errors.OBJECT_MODIFIED)
         new["metadata"]["resourceVersion"] = present
-        return given not in ("", "0")
 
     def _track(self, served: Served, new: Object, old: Object, call: Call, aspect: Aspect, *, settled: bool) -> None:
         aspect.reset(served.strategy, new, old)
@@ -246,9 +247,7 @@ class Writer:
                 reset=served.reset_fields(aspect.name),
             )
 
-    async def _write(
-        self, served: Served, entry: Entry, new: Object, old: Object, call: Call, *, pinned: bool
-    ) -> Written:
+    async def _write(self, served: Served, entry: Entry, new: Object, old: Object, call: Call) -> Written:
         if deletion.is_finished(new, served.strategy):
             value = await self._encoded(served, new)
             if not call.dry_run:
@@ -261,19 +260,17 @@ class Writer:
         if call.dry_run or value == entry.value:
             return Written(new, value, int(entry.revision))
         with _bounded(served, new["metadata"]["name"]):
-            revision = await self._replace(served, entry, value, pinned=pinned)
+            revision = await self._replace(served, entry, value)
         new["metadata"]["resourceVersion"] = str(revision)
         return Written(new, value, revision)
 
-    async def _replace(self, served: Served, entry: Entry, value: bytes, *, pinned: bool) -> int:
+    async def _replace(self, served: Served, entry: Entry, value: bytes) -> int:
         name = entry.key.rpartition("/")[2]
         try:
             return int(await self._storage.update(entry.key, value, entry.revision))
         except KeyMissing:
             raise errors.not_found(served.info.plural, served.info.group, name) from None
         except WrongRevision:
-            if pinned:
-                raise errors.conflict(served.info.plural, served.info.group, name, errors.OBJECT_MODIFIED) from None
             raise _MovedOn from None
 
     # --- delete
@@ -313,7 +310,7 @@ class Writer:
         if verdict.fate is Fate.MARK:
             if dry_run or value == entry.value:
                 return Written(last, value, int(entry.revision))
-            revision = await self._replace(served, entry, value, pinned=False)
+            revision = await self._replace(served, entry, value)
             last["metadata"]["resourceVersion"] = str(revision)
             return Written(last, value, revision)
         if not dry_run:
