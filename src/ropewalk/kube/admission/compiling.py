@@ -24,11 +24,10 @@ _MUTATION = (Purpose.APPLY_CONFIGURATION, Purpose.JSON_PATCH)
 
 def complaint(expression: Expression) -> str:
     """A `Compiler`: what is wrong, "" where nothing is."""
-    returns = _RETURNS[expression.purpose]
     try:
         compiled(
             expression.text,
-            (*returns, "dyn") if returns else (),
+            _RETURNS[expression.purpose],
             authorizer=expression.has_authorizer,
             params=expression.has_params,
             variables=bool(expression.variables),

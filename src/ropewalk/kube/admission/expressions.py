@@ -40,7 +40,9 @@ def compiled(
     variables: bool = False,
     mutation: bool = False,
 ) -> Program:
-    """Raises `CompileError`. `returns` must be a tuple."""
+    """Raises `CompileError`. `returns` must be a tuple. What is made of variables has a type only at run time."""
+    if returns and variables and "variables." in text:
+        returns = (*returns, "dyn")
     known = environment(authorizer=authorizer, params=params, variables=variables, mutation=mutation)
     return known.compile(text, returns)
 
