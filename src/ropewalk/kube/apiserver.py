@@ -20,6 +20,7 @@ from ropewalk.base.http.browsers import HostRules
 from ropewalk.kube.admission.compiling import complaint, selector_complaint
 from ropewalk.kube.admission.defaults import Means, default_chain
 from ropewalk.kube.admission.webhook_client import HttpWebhookClient
+from ropewalk.kube.aggregation import Aggregation
 from ropewalk.kube.bootstrap import Address, bootstrap
 from ropewalk.kube.connectors import Connectors
 from ropewalk.kube.controllers.certificate_requests import CertificateRequests
@@ -29,6 +30,8 @@ from ropewalk.kube.controllers.namespace_contents import NamespaceContents
 from ropewalk.kube.controllers.namespaces import NamespaceController
 from ropewalk.kube.controllers.resource_quotas import ResourceQuotaController
 from ropewalk.kube.controllers.service_account_secrets import ServiceAccountSecrets
+from ropewalk.kube.extension.aggregation_resolving import EndpointResolver
+from ropewalk.kube.extension.aggregation_trust import authentication_data
 from ropewalk.kube.extension.definitions import DefinitionController, Serving, schema_rules
 from ropewalk.kube.flowcontrol.control import PriorityAndFairness
 from ropewalk.kube.flowcontrol.figures import add_metrics, add_pages
@@ -68,7 +71,6 @@ from ropewalk.kube.machinery.schema import Schema
 from ropewalk.kube.machinery.strategy import Strategy
 from ropewalk.kube.machines import gateway_of
 from ropewalk.kube.pod_subresources import PodSubresources
-from ropewalk.kube.resolving import EndpointResolver
 from ropewalk.kube.security import token_keys
 from ropewalk.kube.security.aggregation import ClusterRoleAggregation
 from ropewalk.kube.security.audit import Audit
@@ -132,6 +134,7 @@ class ApiServer:
     """Held by the cluster's services."""
     serving: Serving
     identity: Identity
+    aggregation: Aggregation
     runnables: list[Runnable]
     led: list[Runnable]
     _waiting: list[str] = field(default_factory=lambda: ["the cluster's own objects are not there yet"])
@@ -152,7 +155,8 @@ class ApiServer:
         identity = Identity.build(api, keys, clock, entropy)
         reviews |= identity.reviews
         authorizer = identity.authorizer
-        webhooks = HttpWebhookClient(EndpointResolver(api))
+        resolver = EndpointResolver(api, entropy)
+        webhooks = HttpWebhookClient(resolver)
         chain = default_chain(
             Means(api, authorizer, clock, entropy, webhooks, _schema_of(registry, types)),
             further=(NodeRestriction(api, authorizer, requested_name), Escalation(identity.rbac, authorizer)),
@@ -166,6 +170,7 @@ class ApiServer:
         }
         gateway = gateway_of(config.owner, store, clock, entropy)
         serving = Serving(api, registry, types.schema_named(METADATA), webhooks, entropy)
+        aggregation = Aggregation.build(api, keys, resolver, clock, entropy)
         flow_control = PriorityAndFairness(api, clock)
         pages, metrics = Pages(), Metrics()
         reads = Reads(registry, Tables(clock))
@@ -180,10 +185,13 @@ class ApiServer:
             hosts=_host_rules(config),
             metrics=metrics,
             connectors=Connectors(api, chain, authorizer, PodStreams(gateway.streams, clock)).all(),
+            delegate=aggregation.aggregator.delegate,
         )
         front = Front(registry, reads, Writes(registry, subresources, reads, authorizer, bodies), pages, steps)
-        runnables: list[Runnable] = [registry.feeds, gateway, flow_control, audit_log]
-        server = cls(config, keys, registry, api, front, gateway, addresses, serving, identity, runnables, [])
+        runnables: list[Runnable] = [registry.feeds, gateway, flow_control, audit_log, aggregation.discovery]
+        server = cls(
+            config, keys, registry, api, front, gateway, addresses, serving, identity, aggregation, runnables, []
+        )
         server.led += _controllers(server, store, clock, entropy)
         server._add_pages(pages, metrics)
         add_metrics(flow_control, metrics)
@@ -192,7 +200,7 @@ class ApiServer:
 
     def _add_pages(self, pages: Pages, metrics: Metrics) -> None:
         metrics.add_to(pages)
-        _described(self.config, self.registry, self.serving).add_to(pages)
+        _described(self).add_to(pages)
         token_keys.add_pages(pages, self.identity.issuer.keys, ISSUER, f"127.0.0.1:{self.config.port}")
         ready = {"bootstrap": lambda: self._waiting[0] if self._waiting else ""}
         Health({"ping": lambda: ""}, ready).add_to(pages, __version__)
@@ -200,10 +208,15 @@ class ApiServer:
     async def start(self) -> None:
         """Make what every cluster has; ready afterwards."""
         self.serving.begin()
+        self.aggregation.services.follow()
         services = self.api.cache(SERVICES)
         services.on_change(self._occupy)
         await services.synced()
-        await bootstrap(self.api, _address(self.config), _authentication(self.keys))
+        await bootstrap(
+            self.api,
+            _address(self.config),
+            authentication_data(self.keys.ca.certificate, self.keys.front_proxy_ca.certificate),
+        )
         await flow_control_bootstrap(self.api)
         await self.identity.synced()
         self._waiting.clear()
@@ -238,6 +251,7 @@ def _controllers(server: ApiServer, store: Store, clock: Clock, entropy: Entropy
     return [
         Compactor(store, clock),
         DefinitionController(api, clock, entropy),
+        *server.aggregation.led,
         GarbageCollector(api, clock, entropy),
         NamespaceController(api, clock, entropy),
         NamespaceContents(api, ca.certificate, clock, entropy),
@@ -262,36 +276,29 @@ def _schema_of(registry: Registry, types: Definitions) -> Callable[[GroupVersion
     return find
 
 
-def _described(config: ClusterConfig, registry: Registry, serving: Serving) -> Described:
+def _described(server: ApiServer) -> Described:
+    registry, serving, remote = server.registry, server.serving, server.aggregation.discovery
     events = {GroupResource("events.k8s.io", "events"): GroupVersionKind("", "v1", "Event")}
+
+    def described() -> discovery.Catalogue:
+        order = {**PRIORITIES, **AGGREGATOR, **remote.priorities()}
+        infos = [*registry.infos(), *remote.infos()]
+        return discovery.catalogue(infos, order, stored_as=events, stale=remote.stale())
+
     return Described(
-        lambda: registry.generation,
-        lambda: discovery.catalogue(registry.infos(), {**PRIORITIES, **AGGREGATOR}, stored_as=events),
+        lambda: registry.generation + remote.generation,
+        described,
         lambda: Specification(
             published(), RESOURCES, serving.documented, queries=QUERIES, answers_deleted=DELETED_IS_ANSWERED
         ),
-        f"127.0.0.1:{config.port}",
+        remote,
+        f"127.0.0.1:{server.config.port}",
     )
 
 
 def _address(config: ClusterConfig) -> Address:
     first = next(IPv4Network(config.service_range).hosts())
     return Address(str(first), config.advertised, config.port)
-
-
-def _authentication(keys: ClusterKeys) -> dict[str, str]:
-    """How aggregated servers tell that a request came through us.
-    https://kubernetes.io/docs/tasks/extend-kubernetes/configure-aggregation-layer/
-    """
-    return {
-        "client-ca-file": keys.ca.certificate.decode(),
-        "requestheader-allowed-names": '["front-proxy-client"]',
-        "requestheader-client-ca-file": keys.front_proxy_ca.certificate.decode(),
-        "requestheader-extra-headers-prefix": '["X-Remote-Extra-"]',
-        "requestheader-group-headers": '["X-Remote-Group"]',
-        "requestheader-uid-headers": '["X-Remote-Uid"]',
-        "requestheader-username-headers": '["X-Remote-User"]',
-    }
 
 
 def _host_rules(config: ClusterConfig) -> Callable[[], HostRules]:

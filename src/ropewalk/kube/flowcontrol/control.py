@@ -72,17 +72,18 @@ class Turn(Seat):
     def headers(self) -> Mapping[str, str]:
         return {} if self.flow is None else self.flow.headers
 
-    async def __aenter__(self) -> None:
+    async def __aenter__(self) -> Turn:
         flow = self.flow
         if flow is None:
-            return
+            return self
         control = self._control
         entry = flow.level.enter(self, flow.hand, control.now())
         if entry is SEATED:
-            return
+            return self
         if entry is FULL:
             raise control.refusal(flow)
         await self._wait(flow)
+        return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -7,6 +7,9 @@ https://kubernetes.io/docs/concepts/overview/kubernetes-api/
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol
+
+import orjson
 
 from ropewalk.base.http.messages import Response
 from ropewalk.kube.machinery import discovery, errors
@@ -22,6 +25,18 @@ from ropewalk.kube.machinery.openapi.specification import Specification
 AGGREGATED = "application/json;g=apidiscovery.k8s.io;v={};as=APIGroupDiscoveryList"
 
 
+class Remote(Protocol):
+    """Aggregated servers' OpenAPI. See `kube.extension.aggregation_discovery`."""
+
+    def openapi_places(self) -> dict[str, str]:
+        """Place (`apis/GROUP/VERSION`) → URL, for the index."""
+        ...
+
+    async def openapi(self, group: str, version: str) -> bytes | None:
+        """The document as the other server gives it; None where it is no remote group."""
+        ...
+
+
 class Described:
     """`catalogue` and `specification` are asked again whenever `generation` grows."""
 
@@ -30,12 +45,14 @@ class Described:
         generation: Callable[[], int],
         catalogue: Callable[[], Catalogue],
         specification: Callable[[], Specification],
+        remote: Remote,
         address: str,
     ) -> None:
         """`address`: host and port that `/api` names as the server's."""
         self._generation = generation
         self._make_catalogue = catalogue
         self._make_specification = specification
+        self._remote = remote
         self._address = address
         self._made_at = -1
         self._catalogue = Catalogue((), None)
@@ -124,17 +141,31 @@ class Described:
         return _tagged(exchange, self._specified().v2())
 
     async def _index(self, exchange: Exchange) -> Response:
-        return _tagged(exchange, self._specified().index())
+        index = self._specified().index()
+        places = self._remote.openapi_places()
+        if places:
+            content = orjson.loads(index.content)
+            content["paths"] |= {place: {"serverRelativeURL": url} for place, url in places.items()}
+            index = document(content)
+        return _tagged(exchange, index)
 
     async def _v3(self, exchange: Exchange) -> Response:
-        made = self._specified().v3(exchange.route.path.removeprefix("/openapi/v3/"))
+        place = exchange.route.path.removeprefix("/openapi/v3/")
+        made = self._specified().v3(place)
         if made is None:
-            raise errors.path_not_found()
+            return await self._remote_v3(place)
         response = _tagged(exchange, made)
         if exchange.query.get("hash") == [made.hash]:
             response.headers["cache-control"] = "public, immutable"
             response.headers["expires"] = "Fri, 31 Dec 2100 00:00:00 GMT"
         return response
+
+    async def _remote_v3(self, place: str) -> Response:
+        parts = place.split("/")
+        content = await self._remote.openapi(parts[1], parts[2]) if len(parts) == 3 and parts[0] == "apis" else None
+        if content is None:
+            raise errors.path_not_found()
+        return Response(200, {"content-type": JSON}, content)
 
 
 def _tagged(exchange: Exchange, made: Document) -> Response:

@@ -56,8 +56,15 @@ class Impersonator(Protocol):
         ...
 
 
+class Turn(Protocol):
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """Which flow schema and level took the request: told with its answer."""
+        ...
+
+
 class FlowControl(Protocol):
-    def turn(self, attributes: Attributes, *, long_running: bool) -> AbstractAsyncContextManager[None]:
+    def turn(self, attributes: Attributes, *, long_running: bool) -> AbstractAsyncContextManager[Turn, None]:
         """Entered when the request may go on; left when it is through. Raises TooManyRequests."""
         ...
 
@@ -153,8 +160,13 @@ class Front:
         flow_control = self._steps.flow_control
         if flow_control is None:
             return await self._authorized(exchange)
-        async with flow_control.turn(exchange.call.attributes, long_running=long_running):
-            return await self._authorized(exchange)
+        async with flow_control.turn(exchange.call.attributes, long_running=long_running) as turn:
+            try:
+                response = await self._authorized(exchange)
+            except StatusFault as fault:
+                response = answers.refused(fault)
+            response.headers.update(turn.headers)
+            return response
 
     async def _authorized(self, exchange: Exchange) -> Response:
         attributes = exchange.call.attributes
@@ -173,12 +185,12 @@ class Front:
     # --- what is no resource
 
     async def _page(self, exchange: Exchange) -> Response:
+        if self._steps.delegate is not None and exchange.route.path.startswith("/apis/"):
+            answered = await self._steps.delegate(exchange)
+            if answered is not None:
+                return answered
         page = self._pages.find(exchange.route.path)
         if page is None:
-            if self._steps.delegate is not None:
-                answered = await self._steps.delegate(exchange)
-                if answered is not None:
-                    return answered
             raise errors.path_not_found()
         if exchange.request.method not in ("GET", "HEAD"):
             raise _no_such_method()
