@@ -9,7 +9,6 @@ from ropewalk.kube.machinery import names
 from ropewalk.kube.machinery.errors import Cause
 from ropewalk.kube.machinery.fields import FieldErrors, Path
 from ropewalk.kube.machinery.objects import Json, Object
-from ropewalk.kube.machinery.strategy import Strategy, keep
 
 HTTP_PATH = re.compile(r"[A-Za-z0-9/\-._~%!$&'()*+,;=:]+")
 EMPTY: tuple[Json, ...] = (None, "", {}, [])
@@ -59,20 +58,6 @@ def not_decremented(new: Object, old: Object, name: str, path: Path, errors: Fie
     before, now = old.get(name), new.get(name)
     if before is not None and (now is None or now < before):
         errors.invalid(path / name, now or 0, "cannot be decremented")
-
-
-class KeepsMetadata(Strategy):
-    """Kinds whose status subresource also takes labels, annotations and the rest of the metadata (most of the older
-    ones do: only the spec is reset).
-    """
-
-    has_status = True
-
-    def prepare_status_update(self, new: Object, old: Object) -> None:
-        for key in old.keys() | new.keys():
-            if key not in ("status", "metadata", "apiVersion", "kind"):
-                keep(new, old, key)
-        keep(new["metadata"], old["metadata"], "generation")
 
 
 def invalid_whole(path: Path, detail: str, errors: FieldErrors) -> None:

@@ -17,12 +17,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from ropewalk.kube.machinery import names
+from ropewalk.kube.machinery.apply.field_sets import LEAF, FieldSet
 from ropewalk.kube.machinery.fields import FieldErrors
 from ropewalk.kube.machinery.objects import Json, Object, metadata
 from ropewalk.kube.machinery.requests import User
 
 if TYPE_CHECKING:
     from ropewalk.kube.machinery.api import Api
+
+ALL_METADATA = ("annotations", "deletionTimestamp", "finalizers", "labels", "ownerReferences")
+"""What of the metadata a write can change at all."""
+STATUS_ALONE: Mapping[str, FieldSet] = {"status": {"f:metadata": LEAF, "f:spec": LEAF}}
+"""The `reset_fields` of kinds whose status takes no metadata along."""
 
 Selectable = Callable[[Object], str]
 """The value of a selectable field; "" where it is absent."""
@@ -74,8 +80,12 @@ class Strategy:
     """Field selectors beside metadata.name and metadata.namespace."""
     returns_deleted: ClassVar[bool] = False
     """A DELETE that is done at once answers the object, not a Status."""
-    reset_fields: ClassVar[Mapping[str, Json]] = {}
-    """Subresource → the field set that a write through it never owns, where that is not the usual one (`apply`)."""
+    status_keeps: ClassVar[tuple[str, ...]] = ()
+    """Of the metadata, what a write of the `status` leaves alone: mostly nothing (`ALL_METADATA`: everything)."""
+    reset_fields: ClassVar[Mapping[str, FieldSet]] = {}
+    """Subresource ("" is the object) → the field set that a write through it never owns, where that is not the usual
+    one (`apply`).
+    """
     default_propagation: ClassVar[str] = "Background"
     """What DELETE does with dependents unless asked otherwise."""
 
@@ -102,7 +112,8 @@ class Strategy:
         for key in old.keys() | new.keys():
             if key not in ("status", "metadata", "apiVersion", "kind"):
                 keep(new, old, key)
-        keep(new["metadata"], old["metadata"], "generation")
+        for name in ("generation", *self.status_keeps):
+            keep(new["metadata"], old["metadata"], name)
 
     def count_generation(self, new: Object, old: Object) -> None:
         if not self.has_generation:

@@ -29,7 +29,7 @@ from ropewalk.kube.kinds.conditions import validate_conditions
 from ropewalk.kube.machinery import names
 from ropewalk.kube.machinery.fields import ROOT, FieldErrors, Path
 from ropewalk.kube.machinery.objects import Object, at, name_of
-from ropewalk.kube.machinery.strategy import Strategy
+from ropewalk.kube.machinery.strategy import ALL_METADATA, STATUS_ALONE, Strategy
 
 SUPPORTED_REASONS = ("Forbidden", "Invalid", "RequestEntityTooLarge")
 ACTIONS = ("Audit", "Deny", "Warn")
@@ -40,6 +40,8 @@ LINE_BREAK = re.compile(r"[\n\r]+")
 
 class ValidatingAdmissionPolicies(Strategy):
     has_status = True
+    status_keeps = ALL_METADATA
+    reset_fields = STATUS_ALONE
     has_generation = True
     allow_unconditional_update = False
     columns = policy_columns("Validations", "validations")

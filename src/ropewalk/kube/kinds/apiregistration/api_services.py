@@ -11,7 +11,7 @@ from ropewalk.kube.kinds.cells import AGE, NAME, text
 from ropewalk.kube.machinery import names
 from ropewalk.kube.machinery.fields import ROOT, FieldErrors
 from ropewalk.kube.machinery.objects import Object, at, metadata, name_of
-from ropewalk.kube.machinery.strategy import Strategy
+from ropewalk.kube.machinery.strategy import ALL_METADATA, STATUS_ALONE, Strategy
 
 SPEC = ROOT / "spec"
 STATUSES = ("True", "False", "Unknown")
@@ -32,6 +32,8 @@ def _available(obj: Object) -> str:
 
 class ApiServices(Strategy):
     has_status = True
+    status_keeps = ALL_METADATA
+    reset_fields = STATUS_ALONE
     allow_unconditional_update = False
     columns = (NAME, text("Service", _service), text("Available", _available), AGE)
 

@@ -10,7 +10,7 @@ import re
 
 from ropewalk.kube.kinds import int_or_percent
 from ropewalk.kube.kinds.cells import AGE, NAME, labels_text, number, template_columns, text
-from ropewalk.kube.kinds.checks import KeepsMetadata, immutable, non_negative, non_negatives, not_decremented, same
+from ropewalk.kube.kinds.checks import immutable, non_negative, non_negatives, not_decremented, same
 from ropewalk.kube.kinds.core.pod_template_rules import default_pod_template, validate_pod_template
 from ropewalk.kube.kinds.workloads import (
     SPEC,
@@ -24,11 +24,13 @@ from ropewalk.kube.kinds.workloads import (
 from ropewalk.kube.machinery import selectors
 from ropewalk.kube.machinery.fields import FieldErrors, Path
 from ropewalk.kube.machinery.objects import Object, annotations_of, at
+from ropewalk.kube.machinery.strategy import Strategy
 
 GENERATION = "deprecated.daemonset.template.generation"
 
 
-class DaemonSets(KeepsMetadata):
+class DaemonSets(Strategy):
+    has_status = True
     has_generation = True
     columns = (
         NAME,

@@ -4,16 +4,12 @@ https://kubernetes.io/docs/concepts/workloads/controllers/deployment/
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 from ropewalk.kube.kinds import int_or_percent
 from ropewalk.kube.kinds.cells import AGE, NAME, number, template_columns, text
-from ropewalk.kube.kinds.checks import (
-    KeepsMetadata,
-    immutable,
-    non_negative,
-    non_negatives,
-    not_decremented,
-    same,
-)
+from ropewalk.kube.kinds.checks import immutable, non_negative, non_negatives, not_decremented, same
 from ropewalk.kube.kinds.core.pod_template_rules import default_pod_template
 from ropewalk.kube.kinds.workloads import (
     SPEC,
@@ -23,12 +19,16 @@ from ropewalk.kube.kinds.workloads import (
     validate_selector,
     warnings_of_template,
 )
+from ropewalk.kube.machinery.apply.field_sets import LEAF, FieldSet
 from ropewalk.kube.machinery.fields import FieldErrors, Path
 from ropewalk.kube.machinery.objects import Object, annotations_of, at, metadata
-from ropewalk.kube.machinery.strategy import ScalePaths, keep
+from ropewalk.kube.machinery.strategy import ScalePaths, Strategy
 
 
-class Deployments(KeepsMetadata):
+class Deployments(Strategy):
+    has_status = True
+    status_keeps = ("labels",)
+    reset_fields: ClassVar[Mapping[str, FieldSet]] = {"status": {"f:metadata": {"f:labels": LEAF}, "f:spec": LEAF}}
     has_generation = True
     scale = ScalePaths()
     columns = (
@@ -59,10 +59,6 @@ class Deployments(KeepsMetadata):
         super().count_generation(new, old)
         if not same(annotations_of(new), annotations_of(old)):
             new["metadata"]["generation"] = metadata(old).get("generation", 1) + 1
-
-    def prepare_status_update(self, new: Object, old: Object) -> None:
-        super().prepare_status_update(new, old)
-        keep(new["metadata"], old["metadata"], "labels")
 
     def validate_create(self, obj: Object, errors: FieldErrors) -> None:
         spec = obj.get("spec") or {}

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from ropewalk.kube.kinds.apps.deployments import replica_counts
 from ropewalk.kube.kinds.cells import AGE, NAME, number, template_columns
-from ropewalk.kube.kinds.checks import KeepsMetadata, immutable, non_negatives
+from ropewalk.kube.kinds.checks import immutable, non_negatives
 from ropewalk.kube.kinds.core.pod_template_rules import default_pod_template
 from ropewalk.kube.kinds.workloads import (
     SPEC,
@@ -20,10 +20,11 @@ from ropewalk.kube.kinds.workloads import (
 )
 from ropewalk.kube.machinery.fields import FieldErrors
 from ropewalk.kube.machinery.objects import Object, at
-from ropewalk.kube.machinery.strategy import ScalePaths
+from ropewalk.kube.machinery.strategy import ScalePaths, Strategy
 
 
-class ReplicaSets(KeepsMetadata):
+class ReplicaSets(Strategy):
+    has_status = True
     has_generation = True
     scale = ScalePaths()
     selectable_fields: ClassVar = {"status.replicas": lambda obj: str(at(obj, "status", "replicas") or 0)}

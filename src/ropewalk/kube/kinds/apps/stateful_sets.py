@@ -8,13 +8,7 @@ from ropewalk.kube.kinds import int_or_percent
 from ropewalk.kube.kinds.apps.claim_templates import claim_warnings, default_claim_template
 from ropewalk.kube.kinds.apps.deployments import replica_counts
 from ropewalk.kube.kinds.cells import AGE, NAME, template_columns, text
-from ropewalk.kube.kinds.checks import (
-    KeepsMetadata,
-    non_negative,
-    non_negatives,
-    not_decremented,
-    same,
-)
+from ropewalk.kube.kinds.checks import non_negative, non_negatives, not_decremented, same
 from ropewalk.kube.kinds.core.persistent_volume_claims import validate_claim_spec
 from ropewalk.kube.kinds.core.pod_template_rules import default_pod_template, validate_pod_template
 from ropewalk.kube.kinds.workloads import (
@@ -29,7 +23,7 @@ from ropewalk.kube.kinds.workloads import (
 from ropewalk.kube.machinery import names
 from ropewalk.kube.machinery.fields import FieldErrors, Path
 from ropewalk.kube.machinery.objects import Object, at, metadata, name_of
-from ropewalk.kube.machinery.strategy import ScalePaths
+from ropewalk.kube.machinery.strategy import ScalePaths, Strategy
 
 CHANGEABLE = (
     "replicas",
@@ -46,7 +40,8 @@ IMMUTABLE = (
 )
 
 
-class StatefulSets(KeepsMetadata):
+class StatefulSets(Strategy):
+    has_status = True
     has_generation = True
     scale = ScalePaths()
     columns = (

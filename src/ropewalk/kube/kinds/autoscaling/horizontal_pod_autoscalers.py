@@ -11,11 +11,11 @@ from ropewalk.kube.kinds.autoscaling.metrics import (
     version_problem,
 )
 from ropewalk.kube.kinds.cells import AGE, NAME, text
-from ropewalk.kube.kinds.checks import KeepsMetadata, non_negatives
+from ropewalk.kube.kinds.checks import non_negatives
 from ropewalk.kube.machinery import quantities
 from ropewalk.kube.machinery.fields import ROOT, FieldErrors, Path
 from ropewalk.kube.machinery.objects import Object, at
-from ropewalk.kube.machinery.strategy import Column
+from ropewalk.kube.machinery.strategy import Column, Strategy
 
 SPEC = ROOT / "spec"
 DEFAULT_UTILIZATION = 80
@@ -24,7 +24,8 @@ LONGEST_PERIOD = 1800
 SELECTIONS = ("Disabled", "Max", "Min")
 
 
-class HorizontalPodAutoscalers(KeepsMetadata):
+class HorizontalPodAutoscalers(Strategy):
+    has_status = True
     columns = (
         NAME,
         text(

@@ -9,12 +9,12 @@ import re
 from ropewalk.kube.kinds.batch import schedules
 from ropewalk.kube.kinds.batch.job_spec import default_nested, validate_spec, warnings_of
 from ropewalk.kube.kinds.cells import AGE, NAME, field, template_columns, text
-from ropewalk.kube.kinds.checks import KeepsMetadata, non_negative, one_of
+from ropewalk.kube.kinds.checks import non_negative, one_of
 from ropewalk.kube.kinds.workloads import SPEC, name_warnings
 from ropewalk.kube.machinery import times
 from ropewalk.kube.machinery.fields import ROOT, FieldErrors, Path
 from ropewalk.kube.machinery.objects import Object, at, metadata, name_of
-from ropewalk.kube.machinery.strategy import Column
+from ropewalk.kube.machinery.strategy import Column, Strategy
 
 LONGEST_NAME = 52
 """A job's name is 11 characters longer, and at most 63."""
@@ -33,7 +33,8 @@ def _last_schedule(obj: Object, now: float) -> str:
     return times.age(now, last) if last else "<none>"
 
 
-class CronJobs(KeepsMetadata):
+class CronJobs(Strategy):
+    has_status = True
     has_generation = True
     columns = (
         NAME,

@@ -10,12 +10,12 @@ from typing import ClassVar
 from ropewalk.kube.kinds.batch.job_spec import default_job, validate_spec, warnings_of
 from ropewalk.kube.kinds.batch.job_status import validate_status, validate_status_change
 from ropewalk.kube.kinds.cells import AGE, NAME, template_columns, text
-from ropewalk.kube.kinds.checks import KeepsMetadata, condition_is, immutable, same
+from ropewalk.kube.kinds.checks import condition_is, immutable, same
 from ropewalk.kube.kinds.workloads import SPEC, TEMPLATE, name_warnings, parsed_selector, validate_labels_match
 from ropewalk.kube.machinery import names, selectors, times
 from ropewalk.kube.machinery.fields import ROOT, FieldErrors
 from ropewalk.kube.machinery.objects import Object, at, copied, labels_of, metadata, name_of, uid_of
-from ropewalk.kube.machinery.strategy import Column
+from ropewalk.kube.machinery.strategy import Column, Strategy
 
 CONTROLLER_UID = "batch.kubernetes.io/controller-uid"
 JOB_NAME = "batch.kubernetes.io/job-name"
@@ -52,7 +52,8 @@ def _duration(job: Object, now: float) -> str:
     return times.age(times.parse(end) if end else now, start)
 
 
-class Jobs(KeepsMetadata):
+class Jobs(Strategy):
+    has_status = True
     has_generation = True
     default_propagation = "Orphan"
     """batch/v1 orphans its pods unless asked otherwise; kubectl asks otherwise."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from cryptography import x509
@@ -21,6 +21,7 @@ from ropewalk.kube.kinds.certificates import pem
 from ropewalk.kube.kinds.certificates.signer_names import validate_signer_name
 from ropewalk.kube.kinds.checks import same
 from ropewalk.kube.machinery import times
+from ropewalk.kube.machinery.apply.field_sets import LEAF, FieldSet
 from ropewalk.kube.machinery.fields import ROOT, FieldErrors
 from ropewalk.kube.machinery.objects import Object, at, copied
 from ropewalk.kube.machinery.requests import User
@@ -76,6 +77,11 @@ def _duration(csr: Object) -> str:
 
 class CertificateSigningRequests(Strategy):
     has_status = True
+    reset_fields: ClassVar[Mapping[str, FieldSet]] = {
+        "": {"f:spec": LEAF, "f:status": LEAF},
+        "approval": {"f:spec": LEAF, "f:status": {"f:certificate": LEAF}},
+        "status": {"f:spec": LEAF, "f:status": {"f:conditions": LEAF}},
+    }
     selectable_fields: ClassVar = {"spec.signerName": lambda obj: at(obj, "spec", "signerName") or ""}
     columns = (
         NAME,
@@ -100,7 +106,7 @@ class CertificateSigningRequests(Strategy):
 
     def prepare_status_update(self, new: Object, old: Object) -> None:
         """Decisions that are still there keep the words in which they were made."""
-        keep(new, old, "spec")
+        super().prepare_status_update(new, old)
         conditions = at(new, "status", "conditions") or []
         for kind in DECISIONS:
             before = _of_kind(old, kind)

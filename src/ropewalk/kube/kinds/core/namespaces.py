@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from ropewalk.kube.kinds.cells import AGE, NAME, field
-from ropewalk.kube.kinds.checks import KeepsMetadata
 from ropewalk.kube.machinery import names
+from ropewalk.kube.machinery.apply.field_sets import LEAF, FieldSet
 from ropewalk.kube.machinery.fields import ROOT, FieldErrors, Path
 from ropewalk.kube.machinery.objects import Object, at, metadata, name_of
-from ropewalk.kube.machinery.strategy import Selectable, keep
+from ropewalk.kube.machinery.strategy import Selectable, Strategy, keep
 
 FINALIZERS = ROOT / "spec" / "finalizers"
 FINALIZER = "kubernetes"
@@ -21,7 +21,9 @@ ACTIVE, TERMINATING = "Active", "Terminating"
 _STANDARD_FINALIZERS = (FINALIZER, "orphan", "foregroundDeletion")
 
 
-class Namespaces(KeepsMetadata):
+class Namespaces(Strategy):
+    has_status = True
+    reset_fields: ClassVar[Mapping[str, FieldSet]] = {"finalize": {"f:status": LEAF}}
     returns_deleted = True
     columns = (NAME, field("Status", "status", "phase"), AGE)
     selectable_fields: ClassVar[Mapping[str, Selectable]] = {

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from ropewalk.kube.kinds.cells import AGE, NAME, field, text
-from ropewalk.kube.kinds.checks import KeepsMetadata, same
+from ropewalk.kube.kinds.checks import same
 from ropewalk.kube.kinds.core.checks import POSITIVE
 from ropewalk.kube.kinds.core.node_columns import address, roles, status
 from ropewalk.kube.kinds.core.resource_lists import settle, validate_amount
@@ -16,7 +16,7 @@ from ropewalk.kube.machinery import addresses, names
 from ropewalk.kube.machinery.errors import Cause
 from ropewalk.kube.machinery.fields import ROOT, FieldErrors, spelled
 from ropewalk.kube.machinery.objects import Object, at
-from ropewalk.kube.machinery.strategy import Selectable
+from ropewalk.kube.machinery.strategy import Selectable, Strategy
 
 SPEC = ROOT / "spec"
 STATUS = ROOT / "status"
@@ -27,9 +27,10 @@ _KEPT_RANGE = 'node updates may not change podCIDR except from "" to valid'
 _INFO = ("status", "nodeInfo")
 
 
-class Nodes(KeepsMetadata):
+class Nodes(Strategy):
     """A node may be made with its status: it is the kubelet who makes it."""
 
+    has_status = True
     columns = (
         NAME,
         text("Status", status),

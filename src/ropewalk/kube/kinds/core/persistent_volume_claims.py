@@ -5,7 +5,7 @@ https://kubernetes.io/docs/concepts/storage/persistent-volumes/#persistentvolume
 from __future__ import annotations
 
 from ropewalk.kube.kinds.cells import AGE, NAME, field, text
-from ropewalk.kube.kinds.checks import KeepsMetadata, immutable, same
+from ropewalk.kube.kinds.checks import immutable, same
 from ropewalk.kube.kinds.core import access_modes
 from ropewalk.kube.kinds.core.access_modes import BETA_CLASS, VOLUME_MODES
 from ropewalk.kube.kinds.core.persistent_volumes import phase_text
@@ -16,6 +16,7 @@ from ropewalk.kube.machinery import names, selectors
 from ropewalk.kube.machinery.fields import ROOT, FieldErrors, Path
 from ropewalk.kube.machinery.objects import Object, annotations_of, at, metadata
 from ropewalk.kube.machinery.quantities import canonical, milli
+from ropewalk.kube.machinery.strategy import Strategy
 
 SPEC = ROOT / "spec"
 STATUS = ROOT / "status"
@@ -30,7 +31,8 @@ RESIZE_STATUSES = (
 _CLASS_PATH = ("spec", "volumeAttributesClassName")
 
 
-class PersistentVolumeClaims(KeepsMetadata):
+class PersistentVolumeClaims(Strategy):
+    has_status = True
     returns_deleted = True
     columns = (
         NAME,

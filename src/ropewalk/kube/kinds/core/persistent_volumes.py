@@ -8,7 +8,7 @@ import posixpath
 
 from ropewalk.base.clock import Clock, SystemClock
 from ropewalk.kube.kinds.cells import AGE, NAME, field, text
-from ropewalk.kube.kinds.checks import KeepsMetadata, immutable, same
+from ropewalk.kube.kinds.checks import immutable, same
 from ropewalk.kube.kinds.core import access_modes
 from ropewalk.kube.kinds.core.access_modes import BETA_CLASS, VOLUME_MODES
 from ropewalk.kube.kinds.core.affinity import validate_node_selector
@@ -19,7 +19,7 @@ from ropewalk.kube.kinds.differences import difference
 from ropewalk.kube.machinery import names, times
 from ropewalk.kube.machinery.fields import ROOT, FieldErrors, Path
 from ropewalk.kube.machinery.objects import Object, annotations_of, at, metadata, name_of
-from ropewalk.kube.machinery.strategy import Column
+from ropewalk.kube.machinery.strategy import Column, Strategy
 
 SPEC = ROOT / "spec"
 RECLAIM_POLICIES = ("Delete", "Recycle", "Retain")
@@ -55,7 +55,8 @@ _DEPRECATED_SOURCES = {
 _SPELLED = {"storageos": "storageOS"}
 
 
-class PersistentVolumes(KeepsMetadata):
+class PersistentVolumes(Strategy):
+    has_status = True
     returns_deleted = True
     columns = (
         NAME,

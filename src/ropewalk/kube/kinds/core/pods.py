@@ -29,9 +29,10 @@ from ropewalk.kube.kinds.core.pod_status import (
 )
 from ropewalk.kube.kinds.core.pod_updates import ANNOTATIONS, SPEC, validate_pod, validate_pod_update
 from ropewalk.kube.kinds.core.pod_warnings import pod_warnings
+from ropewalk.kube.machinery.apply.field_sets import LEAF, FieldSet
 from ropewalk.kube.machinery.fields import FieldErrors
 from ropewalk.kube.machinery.objects import Object, annotations_of, metadata, name_of
-from ropewalk.kube.machinery.strategy import Selectable, Strategy, keep
+from ropewalk.kube.machinery.strategy import Selectable, Strategy
 
 _GATED = {
     "type": "PodScheduled",
@@ -39,7 +40,6 @@ _GATED = {
     "reason": "SchedulingGated",
     "message": "Scheduling is blocked due to non-empty scheduling gates",
 }
-_TAKEN_WITH_STATUS = ("labels", "annotations", "finalizers", "managedFields", "resourceVersion")
 
 
 def _of_spec(name: str) -> Selectable:
@@ -52,6 +52,10 @@ def _of_status(name: str) -> Selectable:
 
 class Pods(Strategy):
     has_status = True
+    status_keeps = ("deletionTimestamp", "ownerReferences")
+    reset_fields: ClassVar[Mapping[str, FieldSet]] = {
+        "status": {"f:metadata": {"f:deletionTimestamp": LEAF, "f:ownerReferences": LEAF}, "f:spec": LEAF}
+    }
     has_generation = True
     columns = COLUMNS
     selectable_fields: ClassVar[Mapping[str, Selectable]] = {
@@ -81,11 +85,7 @@ class Pods(Strategy):
         take_over_app_armor(obj)
 
     def prepare_status_update(self, new: Object, old: Object) -> None:
-        """Unlike other kinds' status, a pod's brings labels and annotations along."""
-        keep(new, old, "spec")
-        written = metadata(new)
-        new["metadata"] = {name: value for name, value in metadata(old).items() if name not in _TAKEN_WITH_STATUS}
-        new["metadata"] |= {name: written[name] for name in _TAKEN_WITH_STATUS if name in written}
+        super().prepare_status_update(new, old)
         settle_status(new, old)
 
     def validate_create(self, obj: Object, errors: FieldErrors) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from ropewalk.kube.kinds.cells import AGE, NAME, labels_text, number, template_columns, text
-from ropewalk.kube.kinds.checks import KeepsMetadata, non_negative, non_negatives
+from ropewalk.kube.kinds.checks import non_negative, non_negatives
 from ropewalk.kube.kinds.core.pod_template_rules import (
     default_pod_template,
     template_warnings,
@@ -19,7 +19,7 @@ from ropewalk.kube.machinery import names
 from ropewalk.kube.machinery.fields import ROOT, FieldErrors
 from ropewalk.kube.machinery.objects import Object, at, copied, metadata, name_of
 from ropewalk.kube.machinery.selectors import of_labels
-from ropewalk.kube.machinery.strategy import ScalePaths, Selectable
+from ropewalk.kube.machinery.strategy import ScalePaths, Selectable, Strategy
 
 SPEC = ROOT / "spec"
 STATUS = ROOT / "status"
@@ -27,7 +27,8 @@ TEMPLATE = SPEC / "template"
 _COUNTS = ("replicas", "fullyLabeledReplicas", "readyReplicas", "availableReplicas", "observedGeneration")
 
 
-class ReplicationControllers(KeepsMetadata):
+class ReplicationControllers(Strategy):
+    has_status = True
     has_generation = True
     default_propagation = "Orphan"
     scale = ScalePaths()

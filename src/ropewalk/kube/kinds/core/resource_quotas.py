@@ -5,11 +5,11 @@ https://kubernetes.io/docs/concepts/policy/resource-quotas/
 from __future__ import annotations
 
 from ropewalk.kube.kinds.cells import AGE, NAME, text
-from ropewalk.kube.kinds.checks import KeepsMetadata
 from ropewalk.kube.kinds.core.resource_lists import check_quota_name, is_for_quota, settle, validate_amount
 from ropewalk.kube.machinery.fields import ROOT, FieldErrors, Path
 from ropewalk.kube.machinery.objects import Json, Object, at, metadata
 from ropewalk.kube.machinery.quantities import canonical, compare
+from ropewalk.kube.machinery.strategy import Strategy
 
 SPEC = ROOT / "spec"
 STATUS = ROOT / "status"
@@ -33,7 +33,8 @@ _MUST_EXIST = (
 _WARNED = ("cpu", "memory", "storage", "ephemeral-storage")
 
 
-class ResourceQuotas(KeepsMetadata):
+class ResourceQuotas(Strategy):
+    has_status = True
     returns_deleted = True
     columns = (
         NAME,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from ropewalk.base.entropy import SystemEntropy
 from ropewalk.kube.kinds.cells import AGE, NAME, field, labels_text, text
-from ropewalk.kube.kinds.checks import KeepsMetadata, same
+from ropewalk.kube.kinds.checks import same
 from ropewalk.kube.kinds.core import service_families
 from ropewalk.kube.kinds.core.service_addresses import ServiceAddresses
 from ropewalk.kube.kinds.core.service_claims import Claims
@@ -40,7 +40,7 @@ from ropewalk.kube.kinds.endpoint_addresses import points_text
 from ropewalk.kube.machinery import addresses, names
 from ropewalk.kube.machinery.fields import FieldErrors
 from ropewalk.kube.machinery.objects import Object, annotations_of, at
-from ropewalk.kube.machinery.strategy import Column, Selectable
+from ropewalk.kube.machinery.strategy import Column, Selectable, Strategy
 
 if TYPE_CHECKING:
     from ropewalk.kube.machinery.api import Api
@@ -49,7 +49,8 @@ DEFAULT_RANGE = "10.96.0.0/12"
 AFFINITY_SECONDS = 10_800
 
 
-class Services(KeepsMetadata):
+class Services(Strategy):
+    has_status = True
     allow_create_on_update = True
     returns_deleted = True
     columns = (

@@ -12,7 +12,7 @@ from ropewalk.kube.kinds.flowcontrol.bootstrap import MANDATORY_SPECS
 from ropewalk.kube.machinery import names
 from ropewalk.kube.machinery.fields import ROOT, FieldErrors, Path
 from ropewalk.kube.machinery.objects import Object, at, name_of
-from ropewalk.kube.machinery.strategy import Column, Strategy
+from ropewalk.kube.machinery.strategy import ALL_METADATA, STATUS_ALONE, Column, Strategy
 
 SPEC = ROOT / "spec"
 LAST = 10000
@@ -29,6 +29,8 @@ def _is_dangling(obj: Object) -> str:
 
 class FlowSchemas(Strategy):
     has_status = True
+    status_keeps = ALL_METADATA
+    reset_fields = STATUS_ALONE
     has_generation = True
     columns = (
         NAME,

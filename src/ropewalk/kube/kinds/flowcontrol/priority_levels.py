@@ -12,7 +12,7 @@ from ropewalk.kube.kinds.flowcontrol.bootstrap import MANDATORY_SPECS
 from ropewalk.kube.kinds.flowcontrol.flow_schemas import validate_condition_types
 from ropewalk.kube.machinery.fields import ROOT, FieldErrors, Path
 from ropewalk.kube.machinery.objects import Json, Object, annotations_of, at, name_of
-from ropewalk.kube.machinery.strategy import Column, Strategy
+from ropewalk.kube.machinery.strategy import ALL_METADATA, STATUS_ALONE, Column, Strategy
 
 SPEC = ROOT / "spec"
 MOST_QUEUES = 10_000_000
@@ -35,6 +35,8 @@ QUEUING = ("spec", "limited", "limitResponse", "queuing")
 
 class PriorityLevelConfigurations(Strategy):
     has_status = True
+    status_keeps = ALL_METADATA
+    reset_fields = STATUS_ALONE
     has_generation = True
     columns = (
         NAME,

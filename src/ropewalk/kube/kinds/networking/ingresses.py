@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ropewalk.kube.kinds.cells import AGE, NAME, field, text
-from ropewalk.kube.kinds.checks import KeepsMetadata
 from ropewalk.kube.kinds.endpoint_addresses import points_text, validate_points, validate_reference
 from ropewalk.kube.machinery import addresses, names
 from ropewalk.kube.machinery.fields import ROOT, FieldErrors, Path
 from ropewalk.kube.machinery.objects import Object, annotations_of, at
+from ropewalk.kube.machinery.strategy import Strategy
 
 SPEC = ROOT / "spec"
 CLASS_ANNOTATION = "kubernetes.io/ingress.class"
@@ -31,7 +31,8 @@ class Tolerance:
     service_names: bool = False
 
 
-class Ingresses(KeepsMetadata):
+class Ingresses(Strategy):
+    has_status = True
     has_generation = True
     columns = (
         NAME,

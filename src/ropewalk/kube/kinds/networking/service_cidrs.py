@@ -4,18 +4,26 @@ https://kubernetes.io/docs/reference/kubernetes-api/cluster-resources/service-ci
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 from ropewalk.kube.kinds.cells import AGE, NAME, text
 from ropewalk.kube.machinery import addresses
+from ropewalk.kube.machinery.apply.field_sets import LEAF, FieldSet
 from ropewalk.kube.machinery.fields import ROOT, FieldErrors
 from ropewalk.kube.machinery.objects import Object, at
-from ropewalk.kube.machinery.strategy import Strategy
+from ropewalk.kube.machinery.strategy import ALL_METADATA, Strategy
 
 CIDRS = ROOT / "spec" / "cidrs"
 
 
 class ServiceCIDRs(Strategy):
-    """A write of the object may set the status, too: only the other way is closed."""
+    """A write of the object may set the status, too: only the other way is closed. Kubernetes means both to own no more
+    than they may write, but says so for a group that does not exist.
+    """
 
+    status_keeps = ALL_METADATA
+    reset_fields: ClassVar[Mapping[str, FieldSet]] = {"": LEAF, "status": LEAF}
     columns = (NAME, text("CIDRs", lambda obj: ",".join(at(obj, "spec", "cidrs") or ())), AGE)
 
     def validate_create(self, obj: Object, errors: FieldErrors) -> None:

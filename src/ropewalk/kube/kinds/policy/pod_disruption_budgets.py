@@ -6,11 +6,12 @@ from __future__ import annotations
 
 from ropewalk.kube.kinds import int_or_percent
 from ropewalk.kube.kinds.cells import AGE, NAME, number, text
-from ropewalk.kube.kinds.checks import KeepsMetadata, non_negatives
+from ropewalk.kube.kinds.checks import non_negatives
 from ropewalk.kube.kinds.conditions import validate_conditions
 from ropewalk.kube.machinery import selectors
 from ropewalk.kube.machinery.fields import ROOT, FieldErrors
 from ropewalk.kube.machinery.objects import Object
+from ropewalk.kube.machinery.strategy import Strategy
 
 SPEC = ROOT / "spec"
 STATUS = ROOT / "status"
@@ -21,7 +22,8 @@ def _amount(obj: Object, name: str) -> str:
     return str((obj.get("spec") or {}).get(name, "N/A"))
 
 
-class PodDisruptionBudgets(KeepsMetadata):
+class PodDisruptionBudgets(Strategy):
+    has_status = True
     has_generation = True
     allow_unconditional_update = False
     columns = (

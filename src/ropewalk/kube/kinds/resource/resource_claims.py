@@ -21,7 +21,7 @@ from ropewalk.kube.machinery import names
 from ropewalk.kube.machinery.fields import ROOT, FieldErrors, Path
 from ropewalk.kube.machinery.objects import Object, at, labels_of, metadata, name_of, namespace_of
 from ropewalk.kube.machinery.resources import GroupResource
-from ropewalk.kube.machinery.strategy import Strategy
+from ropewalk.kube.machinery.strategy import ALL_METADATA, STATUS_ALONE, Strategy
 
 if TYPE_CHECKING:
     from ropewalk.kube.machinery.api import Api
@@ -61,6 +61,8 @@ async def _authorize_admin(devices: Object, path: Path, kind: str, obj: Object, 
 
 class ResourceClaims(Strategy):
     has_status = True
+    status_keeps = ALL_METADATA
+    reset_fields = STATUS_ALONE
     returns_deleted = True
     columns = (NAME, text("State", _state), AGE)
 

@@ -12,7 +12,7 @@ from ropewalk.kube.kinds.storage.parameters import size_of
 from ropewalk.kube.machinery import names
 from ropewalk.kube.machinery.fields import ROOT, FieldErrors, Path
 from ropewalk.kube.machinery.objects import Object, at
-from ropewalk.kube.machinery.strategy import Column, Strategy
+from ropewalk.kube.machinery.strategy import ALL_METADATA, STATUS_ALONE, Column, Strategy
 
 SPEC = ROOT / "spec"
 SOURCE = SPEC / "source"
@@ -24,6 +24,8 @@ _ONE_SOURCE = "must specify exactly one of inlineVolumeSpec and persistentVolume
 
 class VolumeAttachments(Strategy):
     has_status = True
+    status_keeps = ALL_METADATA
+    reset_fields = STATUS_ALONE
     allow_unconditional_update = False
     returns_deleted = True
     columns = (
