@@ -42,6 +42,9 @@ OWNER = Owner("cluster-1")
 class _Plain(Strategy):
     has_status = True
 
+    def name_problems(self, name: str, *, prefix: bool) -> list[str]:
+        return []
+
 
 class _Strategies(dict[GroupResource, Strategy]):
     """Pods by their own rules, everything else by none."""

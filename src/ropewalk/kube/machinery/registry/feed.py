@@ -78,6 +78,7 @@ class Subscription:
     """One client's watch: events under its prefix that it has not taken yet."""
 
     __slots__ = (
+        "_taken",
         "_waiter",
         "bookmark_due",
         "cursor",
@@ -104,6 +105,7 @@ class Subscription:
         self.expired = False
         """What it wants to resume from is gone."""
         self._waiter: asyncio.Future[None] | None = None
+        self._taken: asyncio.Future[None] | None = None
 
     def push(self, event: FeedEvent) -> None:
         """Once it has missed one event it gets no other: a client resumes from the last it saw."""
@@ -127,7 +129,22 @@ class Subscription:
             self._waiter = asyncio.get_running_loop().create_future()
             await self._waiter
         taken, self.pending = self.pending, []
+        if self._taken is not None and not self._taken.done():
+            self._taken.set_result(None)
         return taken
+
+    @property
+    def is_full(self) -> bool:
+        """Somebody waits for it to take what it has."""
+        return self._taken is not None
+
+    async def taken(self) -> None:
+        """Return once what is pending has been taken."""
+        self._taken = asyncio.get_running_loop().create_future()
+        try:
+            await self._taken
+        finally:
+            self._taken = None
 
 
 class Feed:
@@ -206,6 +223,8 @@ class Feed:
                     subscription.push(self._opened(event))
                     if subscription.ended or self._start <= event.revision <= self.revision:
                         break
+                    if len(subscription.pending) >= BACKLOG // 2:
+                        await subscription.taken()
             del self._catching_up[subscription]
             if not subscription.ended:
                 self.subscribe(subscription, subscription.cursor)
@@ -314,11 +333,11 @@ class Feeds:
 
     async def _join(self, feed: Feed) -> None:
         """A quiet resource has no event to meet at: whoever has caught up with all of the store joins all the same."""
-        waiting = feed.catching_up
+        waiting = [subscription for subscription in feed.catching_up if not subscription.is_full]
         if waiting and self._storage.store.watches_keep_up:
             reached = await self.settled(feed)
             if feed.is_watching:
-                feed.join(waiting, reached)
+                feed.join((subscription for subscription in waiting if not subscription.is_full), reached)
 
     def close(self) -> None:
         for feed in self._feeds.values():
