@@ -48,27 +48,60 @@ class Struct(Schema):
 
 
 def complete(value: Json, schema: Schema) -> None:
-    """Add, in place, what Go always writes (`Struct.always`), at every depth."""
+    """Add, in place, what Go always writes (`Struct.always`), at every depth. Enters only where something may be added:
+    that is found out once for each definition.
+    """
     if type(value) is dict:
-        if isinstance(schema, Struct):
-            for name, given in schema.always.items():
+        if schema.shape is Shape.OBJECT:
+            always, below = _plan(schema)
+            for name, given in always:
                 if name not in value:
                     value[name] = {} if type(given) is dict else given
-        if schema.shape is Shape.OBJECT:
-            fields = schema.fields
-            for name, part in value.items():
-                if type(part) in _CONTAINERS and name in fields:
-                    complete(part, fields[name])
-        elif schema.shape is Shape.MAP and schema.items.shape in _NESTED:
+            if below:
+                for name, part in value.items():
+                    if name in below:
+                        complete(part, below[name])
+        elif schema.shape is Shape.MAP and _completes(schema.items):
             for part in value.values():
                 complete(part, schema.items)
-    elif type(value) is list and schema.shape is Shape.LIST and schema.items.shape in _NESTED:
+    elif type(value) is list and schema.shape is Shape.LIST:
         items = schema.items
-        for part in value:
-            complete(part, items)
+        if _completes(items):
+            for part in value:
+                complete(part, items)
+
+
+_Plan = tuple[tuple[tuple[str, Json], ...], dict[str, Schema]]
+"""What a struct always holds; those of its fields under which something may be added."""
+_plans: dict[int, tuple[Schema, _Plan]] = {}
+"""By identity: built-in schemas live as long as the process."""
+_completing: dict[int, tuple[Schema, bool]] = {}
+
+
+def _plan(schema: Schema) -> _Plan:
+    known = _plans.get(id(schema))
+    if known is None:
+        always = tuple(schema.always.items()) if isinstance(schema, Struct) else ()
+        below = {name: part for name, part in schema.fields.items() if _completes(part)}
+        known = _plans[id(schema)] = (schema, (always, below))
+    return known[1]
+
+
+def _completes(schema: Schema) -> bool:
+    """Whether `complete` may add anything to a value of this schema."""
+    if schema.shape not in _NESTED:
+        return False
+    known = _completing.get(id(schema))
+    if known is None:
+        _completing[id(schema)] = (schema, True)  # should it come round to itself: better once too often
+        if schema.shape is not Shape.OBJECT:
+            found = _completes(schema.items)
+        else:
+            found = bool(isinstance(schema, Struct) and schema.always) or any(map(_completes, schema.fields.values()))
+        known = _completing[id(schema)] = (schema, found)
+    return known[1]
 
 
 _OMITTED = (Shape.STRING, Shape.INTEGER, Shape.NUMBER, Shape.BOOLEAN, Shape.LIST, Shape.MAP)
 """Where Go has an empty value that it leaves out; never structs, nor types that write themselves."""
-_CONTAINERS = (dict, list)
 _NESTED = (Shape.OBJECT, Shape.MAP, Shape.LIST)

@@ -17,6 +17,7 @@ from ropewalk.kube.kinds.core.pod_annotations import (
     take_over_app_armor,
 )
 from ropewalk.kube.kinds.core.pod_columns import COLUMNS, pod_ip
+from ropewalk.kube.kinds.core.pod_likeness import likeness_of
 from ropewalk.kube.kinds.core.pod_resize import PodResize
 from ropewalk.kube.kinds.core.pod_resources import quality_of_service
 from ropewalk.kube.kinds.core.pod_spec import default_pod
@@ -32,8 +33,11 @@ from ropewalk.kube.kinds.core.pod_warnings import pod_warnings
 from ropewalk.kube.machinery.apply.field_sets import LEAF, FieldSet
 from ropewalk.kube.machinery.fields import FieldErrors
 from ropewalk.kube.machinery.objects import Object, annotations_of, metadata, name_of
+from ropewalk.kube.machinery.remembered import Remembered
 from ropewalk.kube.machinery.strategy import Selectable, Strategy
 
+_good: Remembered[tuple[str, ...]] = Remembered()
+"""Warnings about new pods that break no rule, by likeness."""
 _GATED = {
     "type": "PodScheduled",
     "status": "False",
@@ -89,6 +93,16 @@ class Pods(Strategy):
         settle_status(new, old)
 
     def validate_create(self, obj: Object, errors: FieldErrors) -> None:
+        likeness = likeness_of(obj)
+        if likeness is None:
+            self._validate(obj, errors)
+        elif _good.get(likeness) is None:
+            before = len(errors.causes)
+            self._validate(obj, errors)
+            if len(errors.causes) == before:
+                _good.keep(likeness, tuple(pod_warnings(obj)))
+
+    def _validate(self, obj: Object, errors: FieldErrors) -> None:
         validate_pod(obj, errors)
         spec = obj["spec"]
         if spec.get("ephemeralContainers"):
@@ -108,7 +122,9 @@ class Pods(Strategy):
         """Only at creation: people do not change pods themselves."""
         if old is not None:
             return []
-        found = pod_warnings(new)
+        likeness = likeness_of(new)
+        known = None if likeness is None else _good.get(likeness)
+        found = pod_warnings(new) if known is None else list(known)
         if problems := label_problems(name_of(new)):
             text = "this is used in the Pod's hostname, which can result in surprising behavior"
             found.insert(0, f"metadata.name: {text}; a DNS label is recommended: [{' '.join(problems)}]")

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import orjson
+
 from ropewalk.kube.machinery.apply import managers as entries
 from ropewalk.kube.machinery.apply.field_sets import (
     LEAF,
@@ -23,6 +25,7 @@ from ropewalk.kube.machinery.apply.field_sets import (
 from ropewalk.kube.machinery.apply.managers import UPDATE, Identity, Managers
 from ropewalk.kube.machinery.apply.walking import compare, created_set
 from ropewalk.kube.machinery.objects import Object, metadata
+from ropewalk.kube.machinery.remembered import Remembered
 from ropewalk.kube.machinery.schema import Schema
 
 Convert = Callable[[Object, str], "tuple[Object, Schema] | None"]
@@ -162,7 +165,7 @@ def _tracked(
     convert: Convert | None,
 ) -> Managers:
     if live is None:
-        changed, removed = strip(created_set(schema, owned_part(new))), LEAF
+        changed, removed = _created(schema, owned_part(new)), LEAF
     else:
         changed, removed = compare(schema, owned_part(live), owned_part(new))
     changed = recursive_difference(changed, reset)
@@ -175,6 +178,22 @@ def _tracked(
         fields = changed if previous is None else union(changed, previous["fieldsV1"])
         after[who] = entries.entry(who, api_version, fields, now)
     return entries.capped(after)
+
+
+_sets: Remembered[tuple[Schema, FieldSet]] = Remembered()
+
+
+def _created(schema: Schema, part: Object) -> FieldSet:
+    """What creating this part of an object sets."""
+    try:
+        spelled = orjson.dumps(part)
+    except TypeError:  # a string that is no UTF-8, or a number that is none of JSON's
+        return strip(created_set(schema, part))
+    found = _sets.get(spelled)
+    if found is None or found[0] is not schema:
+        found = (schema, strip(created_set(schema, part)))
+        _sets.keep(spelled, found)
+    return found[1]
 
 
 Comparing = Callable[[str], "tuple[FieldSet, FieldSet] | None"]
