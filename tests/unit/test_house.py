@@ -39,7 +39,6 @@ ENTRY_POINTS = {
 
 AWAITED = {
     "ropewalk.planning.placement": "tasks on instances that a user runs, and pods: RunInstances comes with them",
-    "ropewalk.runtime.election": "one of several control planes leads: the two API servers on etcd",
     "ropewalk.runtime.events": "what happened to an object, for people: ECS service events, Kubernetes Events",
 }
 """Parts of the kit that are tested and wait for their first user, and who that will be. Remove a line with its wait."""
