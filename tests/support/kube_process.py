@@ -262,3 +262,26 @@ def deployment(name: str, image: str = "nginx:1.27", replicas: int = 2) -> dict[
         "metadata": {"name": name, "labels": labels},
         "spec": {"replicas": replicas, "selector": {"matchLabels": labels}, "template": template},
     }
+
+
+def definition(plural: str, kind: str, group: str, schema: Mapping[str, Any], **version: Any) -> dict[str, Any]:
+    """A CustomResourceDefinition of one version, v1; `schema`: the properties of its objects."""
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": f"{plural}.{group}"},
+        "spec": {
+            "group": group,
+            "scope": "Namespaced",
+            "names": {"plural": plural, "singular": kind.lower(), "kind": kind},
+            "versions": [
+                {
+                    "name": "v1",
+                    "served": True,
+                    "storage": True,
+                    "schema": {"openAPIV3Schema": {"type": "object", "properties": dict(schema)}},
+                    **version,
+                }
+            ],
+        },
+    }

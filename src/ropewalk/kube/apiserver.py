@@ -302,5 +302,5 @@ def _address(config: ClusterConfig) -> Address:
 
 
 def _host_rules(config: ClusterConfig) -> Callable[[], HostRules]:
-    rules = HostRules(names=frozenset(config.names))
+    rules = HostRules(names=frozenset(config.names), own_origin=True)
     return lambda: rules

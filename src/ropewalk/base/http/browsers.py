@@ -4,7 +4,8 @@ Every page may make "simple" requests to 127.0.0.1 (images, forms, no-cors fetch
 to a loopback address may even read the answers. Three independent checks, any of which refuses:
 
 - `Host` must be a loopback name, or one configured, with our port: re-binding shows the attacker's own name here;
-- `Origin` must be absent or configured, and so must the cross-site marks that browsers add (`Sec-Fetch-Site`);
+- `Origin` must be absent, configured, or our own where that is allowed, and so must the cross-site marks that browsers
+  add (`Sec-Fetch-Site`);
 - a browser's user agent or a `Referer` without an `Authorization` header is a page's request, however old the browser.
 
 No answer ever carries a CORS header, so that nothing can be read across origins either.
@@ -33,6 +34,8 @@ class HostRules:
     """Ports a `Host` may name; empty allows any."""
     origins: frozenset[str] = frozenset()
     """Origins that may call: a console served elsewhere. Empty by default."""
+    own_origin: bool = False
+    """Whether the endpoint's own origin may call, as some WebSocket clients name it that are no browsers."""
 
 
 def _split_host(host: str) -> tuple[str, int | None] | None:
@@ -89,7 +92,7 @@ def keep_browsers_out(request: Request, rules: HostRules) -> None:
         )
     origin = headers.get("origin")
     if origin is not None:
-        if origin not in rules.origins:
+        if origin not in rules.origins and not (rules.own_origin and origin == f"https://{headers.get('host')}"):
             raise Fault("Forbidden", "Requests from web pages of other origins are refused.", status=403)
         return
     site = headers.get("sec-fetch-site")

@@ -8,8 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ropewalk.base.http.browsers import HostRules, host_allowed
 from ropewalk.aws.front import FrontSettings
+from ropewalk.base.errors import Fault
+from ropewalk.base.http.browsers import HostRules, host_allowed, keep_browsers_out
+from ropewalk.base.http.messages import Peer, Request
 from unit.aws.fronts import Bench
 
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0"
@@ -108,3 +110,31 @@ def test_what_is_no_host_is_no_name_of_ours(host: str) -> None:
 @given(st.text(max_size=40))
 def test_any_text_is_judged_without_failing(host: str) -> None:
     assert host_allowed(host, HostRules()) in (True, False)
+
+
+@pytest.mark.parametrize(
+    ("origin", "rules", "allowed"),
+    [
+        ("https://127.0.0.1:6443", HostRules(own_origin=True), True),
+        ("https://127.0.0.1:6443", HostRules(), False),
+        ("https://127.0.0.1:6444", HostRules(own_origin=True), False),
+        ("http://127.0.0.1:6443", HostRules(own_origin=True), False),
+        ("https://evil.example", HostRules(own_origin=True), False),
+        ("null", HostRules(own_origin=True), False),
+    ],
+)
+def test_our_own_origin_where_it_may_call(origin: str, rules: HostRules, allowed: bool) -> None:
+    """The official Kubernetes client for Python names it when it opens a WebSocket."""
+    headers = {"host": "127.0.0.1:6443", "origin": origin}
+    request = Request("GET", "/", "/", "", headers, b"", Peer("127.0.0.1"))
+    if allowed:
+        keep_browsers_out(request, rules)
+        return
+    with pytest.raises(Fault, match="other origins"):
+        keep_browsers_out(request, rules)
+
+
+def test_a_rebound_name_is_no_origin_of_ours() -> None:
+    headers = {"host": "evil.example:6443", "origin": "https://evil.example:6443"}
+    with pytest.raises(Fault, match="not a name of this endpoint"):
+        keep_browsers_out(Request("GET", "/", "/", "", headers, b"", Peer("127.0.0.1")), HostRules(own_origin=True))
