@@ -405,11 +405,12 @@ def _names_accepted(problem: tuple[str, str]) -> tuple[str, str, str, str]:
 def _with(conditions: Sequence[Object], told: tuple[str, str, str, str], now: str) -> list[Object]:
     """The conditions with this one; its time moves only when its status does."""
     kind, status, reason, message = told
-    old = next((condition for condition in conditions if condition["type"] == kind), None)
+    old = next((condition for condition in conditions if condition.get("type") == kind), None)
+    same = old is not None and old.get("status") == status
     fresh = {
         "type": kind,
         "status": status,
-        "lastTransitionTime": old["lastTransitionTime"] if old is not None and old["status"] == status else now,
+        "lastTransitionTime": old.get("lastTransitionTime", now) if old is not None and same else now,
         "reason": reason,
         "message": message,
     }
@@ -417,4 +418,4 @@ def _with(conditions: Sequence[Object], told: tuple[str, str, str, str], now: st
         return list(conditions)
     if old is None:
         return [*conditions, fresh]
-    return [fresh if condition["type"] == kind else condition for condition in conditions]
+    return [fresh if condition.get("type") == kind else condition for condition in conditions]

@@ -85,7 +85,7 @@ class CustomResourceDefinitions(Strategy):
     def validate_update(self, new: Object, old: Object, errors: FieldErrors) -> None:
         self.validate_create(new, errors)
         if any(
-            condition["type"] == "Established" and condition["status"] == "True"
+            condition.get("type") == "Established" and condition.get("status") == "True"
             for condition in at(old, "status", "conditions") or ()
         ):
             for path in (("group",), ("scope",), ("names", "kind"), ("names", "plural")):

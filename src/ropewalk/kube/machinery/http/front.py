@@ -214,7 +214,8 @@ class Front:
             return await self._subresource(served, exchange)
         if route.verb not in served.info.verbs:
             raise _no_such_method()
-        exchange.wanted = negotiation.wanted(exchange.request.header("accept"), transforms=True)
+        is_kept = served.info.verbs != ("create",)
+        exchange.wanted = negotiation.wanted(exchange.request.header("accept"), transforms=is_kept)
         match route.verb:
             case "get":
                 return await self._reads.get(served, exchange)

@@ -17,7 +17,7 @@ from ropewalk.kube.machinery.requests import Call
 def read(served: Served, body: Object, call: Call, duplicates: Sequence[str] = ()) -> Object:
     """`body` (owned) as an object of this resource, defaulted, in the version it is kept in. Raises BadRequest."""
     obj, complaints = served.read_body(body)
-    tell([*duplicates, *complaints], call)
+    tell([*complaints, *duplicates], call)
     return finished(served, obj)
 
 
@@ -32,7 +32,7 @@ def tell(complaints: Sequence[str], call: Call) -> None:
 def read_patched(served: Served, body: Object, call: Call, duplicates: Sequence[str], patch: str) -> Object:
     """The outcome of a patch; strictness finds fault with the patch. Raises Invalid."""
     obj, complaints = served.read_body(body)
-    told = [*duplicates, *complaints]
+    told = [*complaints, *duplicates]
     if told and call.field_validation == "Strict":
         found = FieldErrors()
         found.invalid(Path("patch"), patch, f"strict decoding error: {', '.join(told)}")

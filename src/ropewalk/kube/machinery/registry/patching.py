@@ -90,11 +90,13 @@ def created_by_apply(served: Served, patch: Patch, call: Call, now: str) -> Obje
 def _applied(served: Served, live: Object | None, patch: Patch, call: Call, subresource: str, now: str) -> Object:
     if not isinstance(patch.document, dict):
         raise errors.bad_request("the applied configuration must be an object")
-    body, complaints = served.read_body(copied(patch.document))
-    bodies.tell([*patch.duplicates, *complaints], call)
+    if patch.duplicates and call.field_validation == "Strict":
+        raise errors.bad_request(f"strict decoding error: {', '.join(patch.duplicates)}")
+    if patch.duplicates and call.field_validation == "Warn":
+        call.warnings.extend(patch.duplicates)
     merged = apply_configuration(
         live,
-        body,
+        copied(patch.document),  # as it was sent: what is left out is not owned, what is empty is
         schema=served.schema,
         manager=call.field_manager,
         api_version=served.info.api_version,
@@ -103,6 +105,4 @@ def _applied(served: Served, live: Object | None, patch: Patch, call: Call, subr
         force=patch.force,
         reset=served.reset_fields(subresource),
     )
-    merged.setdefault("metadata", {})
-    served.strategy.default(merged)
-    return merged
+    return bodies.finished(served, served.read_body(copied(merged))[0])
