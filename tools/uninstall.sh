@@ -4,6 +4,7 @@ set -euo pipefail
 bin=$1
 cd "$(dirname "$0")/.."
 if [ -x "$bin/ropewalk" ]; then
+    "$bin/ropewalk" kube down --all --forget # they need no root, and lie in this user's own folder
     tools/as-root.sh "make uninstall stops what runs and removes its state" "$bin/ropewalk" reset --yes --parts
 fi
 rm -rf "${XDG_CACHE_HOME:-$HOME/.cache}/ropewalk" # programs that the tests unpacked

@@ -227,7 +227,10 @@ def reset(yes: bool, parts: bool) -> None:
         if not yes:
             click.confirm(f"Forget everything in {settings.home}?", abort=True, err=True)
         _stop(settings, force=True)
+        from ropewalk.daemon import kube_clusters
         from ropewalk.daemon.stop import forget
 
+        for cluster, _ in list(kube_clusters.all_clusters(settings.home)):
+            kube_clusters.forget(settings.home, cluster.name)
         forget(settings, parts)
     say(f"Forgotten: {settings.home}")
