@@ -7,6 +7,7 @@ each, `led` on the one that leads.
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network
@@ -29,6 +30,7 @@ from ropewalk.kube.controllers.garbage_collector import GarbageCollector
 from ropewalk.kube.controllers.namespace_contents import NamespaceContents
 from ropewalk.kube.controllers.namespaces import NamespaceController
 from ropewalk.kube.controllers.resource_quotas import ResourceQuotaController
+from ropewalk.kube.controllers.server_leases import ServerLeases
 from ropewalk.kube.controllers.service_account_secrets import ServiceAccountSecrets
 from ropewalk.kube.extension.aggregation_resolving import EndpointResolver
 from ropewalk.kube.extension.aggregation_trust import authentication_data
@@ -192,6 +194,7 @@ class ApiServer:
         server = cls(
             config, keys, registry, api, front, gateway, addresses, serving, identity, aggregation, runnables, []
         )
+        server.runnables.append(ServerLeases(api, socket.gethostname(), f"{config.name}:{config.port}", clock))
         server.led += _controllers(server, store, clock, entropy)
         server._add_pages(pages, metrics)
         add_metrics(flow_control, metrics)
