@@ -555,8 +555,90 @@ OMITTED: dict[str, frozenset[str]] = {
 }
 """Required fields that are left out all the same when they are empty."""
 
-ALWAYS: dict[str, dict[str, Json]] = {"io.k8s.api.core.v1.ResourceFieldSelector": {"divisor": "0"}}
-"""Values other than {} that are written where nothing was given."""
+_ZEROS: dict[str, dict[str, str]] = {
+    "io.k8s.api.apps.v1": {
+        "ControllerRevision": "revision",
+        "DaemonSetStatus": "currentNumberScheduled desiredNumberScheduled numberMisscheduled numberReady",
+        "ReplicaSetStatus": "replicas",
+        "StatefulSetOrdinals": "start",
+        "StatefulSetStatus": "availableReplicas replicas",
+    },
+    "io.k8s.api.autoscaling.v1": {
+        "HorizontalPodAutoscalerStatus": "currentReplicas desiredReplicas",
+        "ScaleStatus": "replicas",
+    },
+    "io.k8s.api.autoscaling.v2": {
+        "HorizontalPodAutoscalerStatus": "desiredReplicas",
+    },
+    "io.k8s.api.core.v1": {
+        "ContainerStateTerminated": "exitCode",
+        "ContainerStatus": "restartCount",
+        "DaemonEndpoint": "Port",
+        "ISCSIPersistentVolumeSource": "lun",
+        "ISCSIVolumeSource": "lun",
+        "LinuxContainerUser": "gid uid",
+        "PortStatus": "port",
+        "ReplicationControllerStatus": "replicas",
+        "SleepAction": "seconds",
+    },
+    "io.k8s.api.events.v1": {
+        "EventSeries": "count",
+    },
+    "io.k8s.api.networking.v1": {
+        "IngressPortStatus": "port",
+    },
+    "io.k8s.api.policy.v1": {
+        "PodDisruptionBudgetStatus": "currentHealthy desiredHealthy disruptionsAllowed expectedPods",
+    },
+    "io.k8s.api.resource.v1": {
+        "ResourcePool": "generation resourceSliceCount",
+    },
+    "io.k8s.api.scheduling.v1": {
+        "PriorityClass": "value",
+    },
+}
+"""Numbers that are written even where they are 0, of those that may be 0."""
+
+_FALSE: dict[str, dict[str, str]] = {
+    "io.k8s.api.core.v1": {
+        "ContainerStatus": "ready",
+    },
+    "io.k8s.api.storage.v1": {
+        "VolumeAttachmentStatus": "attached",
+    },
+    "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1": {
+        "CustomResourceDefinitionVersion": "served storage",
+    },
+}
+"""The same of truths."""
+
+_EMPTY: dict[str, dict[str, str]] = {
+    "io.k8s.api.apps.v1": {
+        "StatefulSetSpec": "serviceName",
+    },
+    "io.k8s.api.core.v1": {
+        "AttachedVolume": "devicePath name",
+        "ContainerStatus": "image imageID",
+        "Event": "reportingComponent reportingInstance",
+        "HTTPHeader": "value",
+        "NodeRuntimeHandler": "name",
+        "NodeSystemInfo": (
+            "architecture bootID containerRuntimeVersion kernelVersion kubeProxyVersion kubeletVersion machineID "
+            "operatingSystem osImage systemUUID"
+        ),
+        "Sysctl": "value",
+    },
+    "io.k8s.api.storage.v1": {
+        "TokenRequest": "audience",
+    },
+    "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1": {
+        "CustomResourceDefinitionNames": "kind plural",
+    },
+    "io.k8s.apimachinery.pkg.apis.meta.v1": {
+        "Condition": "message",
+    },
+}
+"""The same of texts."""
 
 
 def _split(table: dict[str, dict[str, str]]) -> dict[str, frozenset[str]]:
@@ -569,3 +651,15 @@ def _split(table: dict[str, dict[str, str]]) -> dict[str, frozenset[str]]:
 
 POINTERS, VALUES, KEPT = _split(_POINTERS), _split(_VALUES), _split(_KEPT)
 DEFAULTS = _DEFAULTS
+
+
+def _always() -> dict[str, dict[str, Json]]:
+    found: dict[str, dict[str, Json]] = {"io.k8s.api.core.v1.ResourceFieldSelector": {"divisor": "0"}}
+    for table, zero in ((_ZEROS, 0), (_FALSE, False), (_EMPTY, "")):
+        for definition, fields in _split(table).items():
+            found.setdefault(definition, {}).update(dict.fromkeys(sorted(fields), zero))
+    return found
+
+
+ALWAYS = _always()
+"""Values other than {} that are written where nothing was given."""

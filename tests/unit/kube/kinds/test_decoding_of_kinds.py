@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from ropewalk.kube.kinds import go_types
 from ropewalk.kube.kinds.definitions import definitions
 from ropewalk.kube.kinds.table import RESOURCES
 from ropewalk.kube.machinery import decoding
@@ -313,6 +314,60 @@ def test_complete_adds_what_go_always_writes() -> None:
     service: Object = {"kind": "Service"}
     complete(service, definitions().schema(GroupVersionKind("", "v1", "Service")))
     assert service["status"] == {"loadBalancer": {}}
+
+
+@pytest.mark.parametrize(
+    ("what", "given", "written"),
+    [
+        ("scheduling.k8s.io/v1 PriorityClass", {}, {"metadata": {}, "value": 0}),
+        (
+            "networking.k8s.io/v1 NetworkPolicy",
+            {"spec": {}},
+            {"metadata": {}, "spec": {"podSelector": {}}},
+        ),
+        (
+            "storage.k8s.io/v1 VolumeAttachment",
+            {"spec": {}},
+            {"metadata": {}, "spec": {"source": {}}, "status": {"attached": False}},
+        ),
+        ("events.k8s.io/v1 Event", {"series": {}}, {"series": {"count": 0}}),
+        (
+            "networking.k8s.io/v1 Ingress",
+            {"status": {"loadBalancer": {"ingress": [{"ports": [{"protocol": "TCP"}]}]}}},
+            {"status": {"loadBalancer": {"ingress": [{"ports": [{"protocol": "TCP", "port": 0}]}]}}},
+        ),
+        ("apps/v1 ReplicaSet", {}, {"status": {"replicas": 0}}),
+        (
+            "policy/v1 PodDisruptionBudget",
+            {},
+            {"status": {"currentHealthy": 0, "desiredHealthy": 0, "disruptionsAllowed": 0, "expectedPods": 0}},
+        ),
+        ("v1 Event", {}, {"reportingComponent": "", "reportingInstance": "", "source": {}}),
+        (
+            "v1 Pod",
+            {"status": {"containerStatuses": [{"name": "a"}]}},
+            {
+                "status": {
+                    "containerStatuses": [
+                        {"name": "a", "image": "", "imageID": "", "lastState": {}, "ready": False, "restartCount": 0}
+                        | {"state": {}}
+                    ]
+                }
+            },
+        ),
+    ],
+)
+def test_zeros_that_are_always_written(what: str, given: Object, written: Object) -> None:
+    complete(given, definitions().schema(kind(what)))
+    assert {name: given.get(name) for name in written} == written
+
+
+def test_what_is_always_written_can_be_kept() -> None:
+    """Nothing is written always that decoding would drop again."""
+    for name, zeros in go_types.ALWAYS.items():
+        schema = definitions().schema_named(name)
+        assert isinstance(schema, Struct)
+        assert [field for field, zero in zeros.items() if schema.forgets(field, zero)] == []
 
 
 def test_custom_resources_keep_empty_values_and_lose_unknown_fields() -> None:
