@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable
 
+from ropewalk.kube.kinds.go_spelling import go_printed
 from ropewalk.kube.machinery import names
 from ropewalk.kube.machinery.errors import Cause
 from ropewalk.kube.machinery.fields import FieldErrors, Path
@@ -40,9 +41,10 @@ def non_negatives(obj: Object, fields: Iterable[str], path: Path, errors: FieldE
         non_negative(obj.get(name), path / name, errors)
 
 
-def immutable(new: Json, old: Json, path: Path, errors: FieldErrors) -> None:
+def immutable(new: Json, old: Json, path: Path, errors: FieldErrors, kind: str = "") -> None:
+    """`kind`: of values that Go prints as structs, what they are (`go_spelling`)."""
     if not same(new, old):
-        errors.immutable(path, new)
+        errors.immutable(path, go_printed(new, kind) if kind else new)
 
 
 def one_of(value: Json, known: Collection[str], path: Path, errors: FieldErrors) -> None:

@@ -84,8 +84,8 @@ class FieldErrors:
             f"Unsupported value: {spelled(value)}" + (f": supported values: {known}" if known else ""),
         )
 
-    def duplicate(self, path: Path, value: Json) -> None:
-        self._add("FieldValueDuplicate", path, f"Duplicate value: {spelled(value)}")
+    def duplicate(self, path: Path, value: Json, detail: str = "") -> None:
+        self._add("FieldValueDuplicate", path, f"Duplicate value: {spelled(value)}" + (f": {detail}" if detail else ""))
 
     def forbidden(self, path: Path, detail: str) -> None:
         self._add("FieldValueForbidden", path, f"Forbidden: {detail}")

@@ -9,7 +9,7 @@ from base64 import b64decode
 from collections.abc import Callable
 from typing import ClassVar
 
-from ropewalk.kube.kinds.core.go_spelling import difference
+from ropewalk.kube.kinds.go_spelling import difference
 from ropewalk.kube.machinery import errors
 from ropewalk.kube.machinery.access import Authorizer, Verdict
 from ropewalk.kube.machinery.admission import Admission
@@ -290,7 +290,7 @@ def _claim(node: str, admission: Admission) -> None:
         raise _refused(admission, f"unexpected operation {quoted(admission.operation)}")
     old, new = _unjudged(admission.old or {}), _unjudged(admission.object or {})
     if old != new:
-        told = difference(old, new)
+        told = difference(old, new, "core.v1.PersistentVolumeClaim")
         raise _refused(
             admission,
             f"node {quoted(node)} is not allowed to update fields other than status.quantity and status.conditions:"

@@ -100,7 +100,7 @@ def test_yaml() -> None:
         (policy({}), "rules[0].level: Required value"),
         (
             policy({"level": "All"}),
-            'rules[0].level: Unsupported value: "All": supported values: "Metadata", "None", "Request",'
+            'rules[0].level: Unsupported value: "All": supported values: "None", "Metadata", "Request",'
             ' "RequestResponse"',
         ),
         (policy({"level": ["x"]}), "rules[0].level: Unsupported value"),

@@ -12,6 +12,7 @@ from ropewalk.kube.kinds import int_or_percent
 from ropewalk.kube.kinds.cells import AGE, NAME, labels_text, number, template_columns, text
 from ropewalk.kube.kinds.checks import immutable, non_negative, non_negatives, not_decremented, same
 from ropewalk.kube.kinds.core.pod_template_rules import default_pod_template, validate_pod_template
+from ropewalk.kube.kinds.go_spelling import go_printed
 from ropewalk.kube.kinds.workloads import (
     SPEC,
     STATUS,
@@ -121,7 +122,9 @@ def _validate_strategy(strategy: Object, path: Path, errors: FieldErrors) -> Non
     if kind == "OnDelete":
         return
     if kind != "RollingUpdate":
-        errors.not_supported(path, strategy, ("RollingUpdate", "OnDelete"))
+        errors.not_supported(
+            path, go_printed(strategy, "apps.v1.DaemonSetUpdateStrategy"), ("RollingUpdate", "OnDelete")
+        )
         return
     rolling = strategy.get("rollingUpdate")
     path = path / "rollingUpdate"

@@ -11,6 +11,7 @@ from ropewalk.kube.kinds import int_or_percent
 from ropewalk.kube.kinds.cells import AGE, NAME, number, template_columns, text
 from ropewalk.kube.kinds.checks import immutable, non_negative, non_negatives, not_decremented, same
 from ropewalk.kube.kinds.core.pod_template_rules import default_pod_template
+from ropewalk.kube.kinds.go_spelling import go_printed
 from ropewalk.kube.kinds.workloads import (
     SPEC,
     STATUS,
@@ -107,7 +108,7 @@ def validate_strategy(strategy: Object, path: Path, errors: FieldErrors) -> None
         if rolling is not None:
             errors.forbidden(path / "rollingUpdate", "may not be specified when strategy `type` is 'Recreate'")
     elif kind != "RollingUpdate":
-        errors.not_supported(path, strategy, ("Recreate", "RollingUpdate"))
+        errors.not_supported(path, go_printed(strategy, "apps.v1.DeploymentStrategy"), ("Recreate", "RollingUpdate"))
     elif rolling is None:
         errors.required(path / "rollingUpdate", "this should be defaulted and never be nil")
     else:

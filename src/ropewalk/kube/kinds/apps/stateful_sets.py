@@ -11,6 +11,7 @@ from ropewalk.kube.kinds.cells import AGE, NAME, template_columns, text
 from ropewalk.kube.kinds.checks import non_negative, non_negatives, not_decremented, same
 from ropewalk.kube.kinds.core.persistent_volume_claims import validate_claim_spec
 from ropewalk.kube.kinds.core.pod_template_rules import default_pod_template, validate_pod_template
+from ropewalk.kube.kinds.go_spelling import go_printed
 from ropewalk.kube.kinds.workloads import (
     SPEC,
     STATUS,
@@ -153,8 +154,10 @@ def _validate_strategy(strategy: Object, path: Path, errors: FieldErrors) -> Non
         errors.required(path)
     elif kind == "OnDelete":
         if rolling is not None:
+            rolling = go_printed(rolling, "apps.v1.RollingUpdateStatefulSetStrategy")
             errors.invalid(path / "rollingUpdate", rolling, "only allowed for updateStrategy 'RollingUpdate'")
     elif kind != "RollingUpdate":
+        strategy = go_printed(strategy, "apps.v1.StatefulSetUpdateStrategy")
         errors.invalid(path, strategy, "must be 'RollingUpdate' or 'OnDelete'")
     elif rolling is not None:
         non_negative(rolling.get("partition"), path / "rollingUpdate" / "partition", errors)

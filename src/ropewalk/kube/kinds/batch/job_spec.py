@@ -11,6 +11,7 @@ from ropewalk.kube.kinds.core.pod_template_rules import (
     template_warnings,
     validate_pod_template,
 )
+from ropewalk.kube.kinds.go_spelling import go_printed
 from ropewalk.kube.machinery import names
 from ropewalk.kube.machinery.fields import FieldErrors, Path
 from ropewalk.kube.machinery.objects import Object, metadata
@@ -82,7 +83,9 @@ def validate_spec(spec: Object, path: Path, errors: FieldErrors) -> None:
     policy = spec.get("successPolicy")
     if policy is not None:
         if spec.get("completionMode") != "Indexed":
-            errors.invalid(path / "successPolicy", policy, "requires indexed completion mode")
+            errors.invalid(
+                path / "successPolicy", go_printed(policy, "batch.v1.SuccessPolicy"), "requires indexed completion mode"
+            )
         else:
             _validate_success_policy(policy, spec.get("completions", 0), path / "successPolicy", errors)
     replacement = spec.get("podReplacementPolicy")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from ropewalk.kube.kinds.batch import indexes
 from ropewalk.kube.kinds.checks import condition_is, invalid_whole, non_negatives, same
+from ropewalk.kube.kinds.go_spelling import go_printed
 from ropewalk.kube.kinds.workloads import STATUS
 from ropewalk.kube.machinery import times
 from ropewalk.kube.machinery.fields import FieldErrors
@@ -111,6 +112,7 @@ def _validate_finished(it: _Comparison, errors: FieldErrors) -> None:
         errors.required(STATUS / "startTime", "startTime is required for finished job")
     uncounted = it.new.get("uncountedTerminatedPods") or {}
     if (it.turned_finished or it.changed("uncountedTerminatedPods")) and any(uncounted.values()):
+        uncounted = go_printed(uncounted, "batch.v1.UncountedTerminatedPods")
         errors.invalid(STATUS / "uncountedTerminatedPods", uncounted, "must be empty for finished job")
     if (it.turned_finished or it.changed("terminating")) and it.new.get("terminating", 0) > 0:
         errors.invalid(STATUS / "terminating", it.new["terminating"], "terminating>0 is invalid for finished job")

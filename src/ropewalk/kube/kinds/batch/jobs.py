@@ -21,6 +21,14 @@ CONTROLLER_UID = "batch.kubernetes.io/controller-uid"
 JOB_NAME = "batch.kubernetes.io/job-name"
 OLD_CONTROLLER_UID = "controller-uid"
 OLD_JOB_NAME = "job-name"
+_FIXED = {
+    "completionMode": "",
+    "podFailurePolicy": "batch.v1.PodFailurePolicy",
+    "backoffLimitPerIndex": "",
+    "managedBy": "",
+    "successPolicy": "batch.v1.SuccessPolicy",
+}
+"""Fields of the spec that never change, with the kinds of those that are structs."""
 
 
 def _status(job: Object) -> str:
@@ -87,9 +95,9 @@ class Jobs(Strategy):
         immutable(spec.get("selector"), before.get("selector"), SPEC / "selector", errors)
         unstarted = before.get("suspend") and at(old, "status", "startTime") is None
         template = _with_directives(before, spec) if unstarted else before.get("template")
-        immutable(spec.get("template"), template, TEMPLATE, errors)
-        for name in ("completionMode", "podFailurePolicy", "backoffLimitPerIndex", "managedBy", "successPolicy"):
-            immutable(spec.get(name), before.get(name), SPEC / name, errors)
+        immutable(spec.get("template") or {}, template, TEMPLATE, errors, "core.v1.PodTemplateSpec")
+        for name, kind in _FIXED.items():
+            immutable(spec.get(name), before.get(name), SPEC / name, errors, kind)
 
     def validate_status_update(self, new: Object, old: Object, errors: FieldErrors) -> None:
         validate_status(new, old, errors)

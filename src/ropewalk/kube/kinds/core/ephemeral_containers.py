@@ -4,10 +4,10 @@ https://kubernetes.io/docs/concepts/workloads/pods/ephemeral-containers/
 
 from __future__ import annotations
 
-from ropewalk.kube.kinds.core.go_spelling import difference
 from ropewalk.kube.kinds.core.pod_annotations import check_annotation_updates
 from ropewalk.kube.kinds.core.pod_spec_rules import MIRROR, NOWHERE
 from ropewalk.kube.kinds.core.pod_updates import ANNOTATIONS, SPEC, validate_pod
+from ropewalk.kube.kinds.go_spelling import difference
 from ropewalk.kube.machinery.fields import FieldErrors, spelled
 from ropewalk.kube.machinery.objects import Object, annotations_of
 from ropewalk.kube.machinery.strategy import Strategy, keep
@@ -42,7 +42,7 @@ class PodEphemeralContainers(Strategy):
             if name not in present:
                 errors.forbidden(SPEC / _STEP, f"existing ephemeral containers {spelled(name)} may not be removed\n")
             elif present[name] != container:
-                changes = difference(container, present[name])
+                changes = difference(container, present[name], "core.v1.EphemeralContainer")
                 text = f"existing ephemeral containers {spelled(name)} may not be changed\n{changes}"
                 errors.forbidden(SPEC / _STEP, text)
 

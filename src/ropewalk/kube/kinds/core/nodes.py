@@ -12,9 +12,9 @@ from ropewalk.kube.kinds.checks import same
 from ropewalk.kube.kinds.core.checks import POSITIVE
 from ropewalk.kube.kinds.core.node_columns import address, roles, status
 from ropewalk.kube.kinds.core.resource_lists import settle, validate_amount
+from ropewalk.kube.kinds.go_spelling import go_printed
 from ropewalk.kube.machinery import addresses, names
-from ropewalk.kube.machinery.errors import Cause
-from ropewalk.kube.machinery.fields import ROOT, FieldErrors, spelled
+from ropewalk.kube.machinery.fields import ROOT, FieldErrors
 from ropewalk.kube.machinery.objects import Object, at
 from ropewalk.kube.machinery.strategy import Selectable, Strategy
 
@@ -136,8 +136,7 @@ def _validate_taints(taints: Sequence[Object], errors: FieldErrors) -> None:
         elif effect not in EFFECTS:
             errors.not_supported(here / "effect", effect, EFFECTS)
         if (key, effect) in seen:
-            told = f"Duplicate value: {spelled(taint)}: taints must be unique by key and effect pair"
-            errors.causes.append(Cause("FieldValueDuplicate", told, str(here)))
+            errors.duplicate(here, go_printed(taint, "core.v1.Taint"), "taints must be unique by key and effect pair")
         seen.add((key, effect))
 
 
@@ -146,7 +145,7 @@ def _validate_kept(new: Object, old: Object, errors: FieldErrors) -> None:
     seen: list[Object] = []
     for index, given in enumerate(at(new, "status", "addresses") or ()):
         if given in seen:
-            errors.duplicate(STATUS / "addresses" / index, given)
+            errors.duplicate(STATUS / "addresses" / index, go_printed(given, "core.v1.NodeAddress"))
         seen.append(given)
     before, now = old.get("spec") or {}, new.get("spec") or {}
     if before.get("podCIDRs") and not same(before["podCIDRs"], now.get("podCIDRs")):

@@ -11,7 +11,7 @@ from ropewalk.kube.kinds.core.access_modes import BETA_CLASS, VOLUME_MODES
 from ropewalk.kube.kinds.core.persistent_volumes import phase_text
 from ropewalk.kube.kinds.core.resource_lists import amount, settle, validate_basic, validate_positive
 from ropewalk.kube.kinds.core.resources import is_native
-from ropewalk.kube.kinds.differences import difference
+from ropewalk.kube.kinds.go_spelling import difference
 from ropewalk.kube.machinery import names, selectors
 from ropewalk.kube.machinery.fields import ROOT, FieldErrors, Path
 from ropewalk.kube.machinery.objects import Object, annotations_of, at, metadata
@@ -69,7 +69,8 @@ class PersistentVolumeClaims(Strategy):
         compared = _as_compared(new, old, errors)
         if not same(_numbers(compared), _numbers(before)):
             told = "spec is immutable after creation except resources.requests and volumeAttributesClassName for bound"
-            errors.forbidden(SPEC, f"{told} claims\n{difference(before, compared)}")
+            changes = difference(before, compared, "core.v1.PersistentVolumeClaimSpec")
+            errors.forbidden(SPEC, f"{told} claims\n{changes}")
         if grows(new, old) < 0 and amount(_asked(new)) <= amount(at(old, "status", "capacity", "storage")):
             told = "field can not be less than status.capacity"
             errors.forbidden(SPEC / "resources" / "requests" / "storage", told)

@@ -15,7 +15,7 @@ from ropewalk.kube.kinds.core.affinity import validate_node_selector
 from ropewalk.kube.kinds.core.persistent_volume_sources import SOURCES, validate_sources
 from ropewalk.kube.kinds.core.pod_warnings import NODE_LABELS
 from ropewalk.kube.kinds.core.resource_lists import settle, validate_basic, validate_positive
-from ropewalk.kube.kinds.differences import difference
+from ropewalk.kube.kinds.go_spelling import difference, go_printed
 from ropewalk.kube.machinery import names, times
 from ropewalk.kube.machinery.fields import ROOT, FieldErrors, Path
 from ropewalk.kube.machinery.objects import Object, annotations_of, at, metadata, name_of
@@ -113,13 +113,16 @@ class PersistentVolumes(Strategy):
         if "csi" in source and "csi" in kept and "controllerExpandSecretRef" not in kept["csi"]:
             source["csi"] = {key: value for key, value in source["csi"].items() if key != "controllerExpandSecretRef"}
         if not same(source, kept):
-            told = f"spec.persistentvolumesource is immutable after creation\n{difference(kept, source)}"
+            changes = difference(kept, source, "core.v1.PersistentVolumeSource")
+            told = f"spec.persistentvolumesource is immutable after creation\n{changes}"
             errors.forbidden(SPEC / "persistentvolumesource", told)
         immutable(now.get("volumeMode"), before.get("volumeMode"), ROOT / "volumeMode", errors)
         affinity = before.get("nodeAffinity")
         if affinity is not None and not same(_without_beta(now.get("nodeAffinity")), _without_beta(affinity)):
             told = "field is immutable, except for updating from beta label to GA"
-            errors.invalid(ROOT / "nodeAffinity", now.get("nodeAffinity"), told)
+            errors.invalid(
+                ROOT / "nodeAffinity", go_printed(now.get("nodeAffinity"), "core.v1.VolumeNodeAffinity"), told
+            )
         if before.get("volumeAttributesClassName") is not None and now.get("volumeAttributesClassName") is None:
             errors.forbidden(SPEC / "volumeAttributesClassName", "update from non-nil value to nil is forbidden")
 

@@ -27,7 +27,6 @@ from ropewalk.kube.kinds.core.container_rules import (
     validate_ephemeral_containers,
     validate_init_containers,
 )
-from ropewalk.kube.kinds.core.go_spelling import go_struct
 from ropewalk.kube.kinds.core.operating_systems import validate_operating_system
 from ropewalk.kube.kinds.core.pod_resources import validate_pod_resources
 from ropewalk.kube.kinds.core.resources import validate_requirements
@@ -37,6 +36,7 @@ from ropewalk.kube.kinds.core.topology_spread import validate_spread_constraints
 from ropewalk.kube.kinds.core.variables import check_file_volumes
 from ropewalk.kube.kinds.core.volume_rules import validate_volumes
 from ropewalk.kube.kinds.core.windows_options import validate_host_process
+from ropewalk.kube.kinds.go_spelling import go_printed
 from ropewalk.kube.machinery import names
 from ropewalk.kube.machinery.fields import FieldErrors, Path
 from ropewalk.kube.machinery.objects import Object
@@ -191,10 +191,10 @@ def _validate_claims(claims: Sequence[Object], pod: Object | None, path: Path, e
         named = [step for step in ("resourceClaimName", "resourceClaimTemplateName") if claim.get(step) is not None]
         if len(named) > 1:
             text = "at most one of `resourceClaimName` or `resourceClaimTemplateName` may be specified"
-            errors.invalid(here, go_struct("PodResourceClaim", claim), text)
+            errors.invalid(here, go_printed(claim, "core.v1.PodResourceClaim"), text)
         if not named:
             text = "must specify one of: `resourceClaimName`, `resourceClaimTemplateName`"
-            errors.invalid(here, go_struct("PodResourceClaim", claim), text)
+            errors.invalid(here, go_printed(claim, "core.v1.PodResourceClaim"), text)
         for step in named:
             check_format(errors, here, step, claim[step], subdomain_problems)
 

@@ -191,8 +191,7 @@ def _check_addresses(step: str, status: Object, before: Object, errors: FieldErr
             errors.causes.append(Cause("InternalError", text, str(STATUS / step)))
         families = {type(address(value)) for value in listed}
         if len(listed) > 2 or families != {ipaddress.IPv4Address, ipaddress.IPv6Address}:
-            shown = [{"IP": value} for value in listed]
-            errors.invalid(STATUS / step, shown, _FAMILIES)
+            errors.invalid(STATUS / step, [{"IP": value} for value in listed], _FAMILIES)
 
 
 def _check_users(statuses: Sequence[Object], system: str, path: Path, errors: FieldErrors) -> None:

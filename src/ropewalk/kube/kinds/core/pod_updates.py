@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from ropewalk.kube.kinds.core.affinity import REQUIRED
 from ropewalk.kube.kinds.core.checks import LARGEST_INT32, between
 from ropewalk.kube.kinds.core.container_rules import check_image_spaces
-from ropewalk.kube.kinds.core.go_spelling import difference, go_struct
 from ropewalk.kube.kinds.core.pod_annotations import check_annotation_updates, validate_pod_annotations
 from ropewalk.kube.kinds.core.pod_spec_rules import validate_pod_spec
 from ropewalk.kube.kinds.core.tolerations import check_only_added
+from ropewalk.kube.kinds.go_spelling import difference, go_printed
 from ropewalk.kube.machinery.fields import ROOT, FieldErrors, Path
 from ropewalk.kube.machinery.objects import Object, annotations_of, metadata
 
@@ -65,8 +65,8 @@ def validate_pod_update(new: Object, old: Object, errors: FieldErrors) -> None:
     if before.get("schedulingGates"):
         _allow_narrowing(masked, before, errors)
     if masked != before:
-        text = f"pod updates may not change fields other than {_CHANGEABLE}\n{difference(before, masked)}"
-        errors.forbidden(SPEC, text)
+        changes = difference(before, masked, "core.v1.PodSpec")
+        errors.forbidden(SPEC, f"pod updates may not change fields other than {_CHANGEABLE}\n{changes}")
 
 
 def _same_containers(new: Sequence[Object], old: Sequence[Object], path: Path, errors: FieldErrors) -> bool:
@@ -161,12 +161,12 @@ def _check_narrowed(new: Object, old: Object, errors: FieldErrors) -> None:
     here = SPEC / "affinity" / "nodeAffinity" / REQUIRED / _TERMS
     if len(terms) != len(terms_before):
         text = "no additions/deletions to non-empty NodeSelectorTerms list are allowed"
-        errors.invalid(here, [go_struct("NodeSelectorTerm", term) for term in terms] or None, text)
+        errors.invalid(here, go_printed(terms, "core.v1.NodeSelectorTerm") or None, text)
         return
     for index, (term, before) in enumerate(zip(terms, terms_before, strict=True)):
         if not _only_adds(term, before):
             text = "only additions are allowed (no mutations or deletions)"
-            errors.invalid(here / index, go_struct("NodeSelectorTerm", term), text)
+            errors.invalid(here / index, go_printed(term, "core.v1.NodeSelectorTerm"), text)
 
 
 def _only_adds(new: Object, old: Object) -> bool:

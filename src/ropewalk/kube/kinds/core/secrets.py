@@ -73,7 +73,7 @@ class Secrets(Strategy):
                     errors.required(DATA.key(key))
 
     def validate_update(self, new: Object, old: Object, errors: FieldErrors) -> None:
-        immutable(new.get("type"), old.get("type"), ROOT / "type", errors)
+        immutable(new.get("type", ""), old.get("type"), ROOT / "type", errors)
         validate_kept(new, old, ("data",), errors)
         self.validate_create(new, errors)
 

@@ -8,8 +8,8 @@ import re
 from collections.abc import Sequence
 
 from ropewalk.kube.kinds.core.checks import check_id, check_relative
-from ropewalk.kube.kinds.core.go_spelling import go_struct
 from ropewalk.kube.kinds.core.windows_options import validate_windows_options
+from ropewalk.kube.kinds.go_spelling import go_printed
 from ropewalk.kube.machinery.fields import FieldErrors, Path
 from ropewalk.kube.machinery.objects import Object
 
@@ -41,11 +41,11 @@ def validate_security_context(context: Object, path: Path, errors: FieldErrors, 
     if get("allowPrivilegeEscalation") is False:
         if get("privileged"):
             text = "cannot set `allowPrivilegeEscalation` to false and `privileged` to true"
-            errors.invalid(path, go_struct("SecurityContext", context), text)
+            errors.invalid(path, go_printed(context, "core.v1.SecurityContext"), text)
         for capability in (get("capabilities") or {}).get("add") or ():
             if capability == "CAP_SYS_ADMIN":
                 text = "cannot set `allowPrivilegeEscalation` to false and `capabilities.Add` CAP_SYS_ADMIN"
-                errors.invalid(path, go_struct("SecurityContext", context), text)
+                errors.invalid(path, go_printed(context, "core.v1.SecurityContext"), text)
     if (options := get("windowsOptions")) is not None:
         validate_windows_options(options, path / "windowsOptions", errors)
     if (profile := get("appArmorProfile")) is not None:
@@ -91,7 +91,7 @@ def _validate_seccomp(profile: Object, path: Path, errors: FieldErrors) -> None:
             check_relative(errors, path / "localhostProfile", local)
     elif local is not None:
         text = "can only be set when seccomp type is Localhost"
-        errors.invalid(path / "localhostProfile", go_struct("SeccompProfile", profile), text)
+        errors.invalid(path / "localhostProfile", go_printed(profile, "core.v1.SeccompProfile"), text)
 
 
 def validate_app_armor(profile: Object, path: Path, errors: FieldErrors) -> None:

@@ -25,6 +25,7 @@ from ropewalk.kube.kinds.endpoint_addresses import (
     validate_points,
     validate_protocol,
 )
+from ropewalk.kube.kinds.go_spelling import go_printed
 from ropewalk.kube.machinery import names
 from ropewalk.kube.machinery.fields import ROOT, FieldErrors, Path
 from ropewalk.kube.machinery.objects import Object, annotations_of, at
@@ -93,7 +94,8 @@ def _validate_ports(service: Object, errors: FieldErrors) -> None:
                 errors.duplicate(path / index / "nodePort", node_port)
             node_ports.add((protocol, node_port))
         if (protocol, port.get("port", 0)) in numbers:
-            errors.duplicate(path / index, {"protocol": protocol, "port": port.get("port", 0)})
+            key = {"protocol": protocol, "port": port.get("port", 0)}
+            errors.duplicate(path / index, go_printed(key, "core.v1.ServicePort"))
         numbers.add((protocol, port.get("port", 0)))
 
 

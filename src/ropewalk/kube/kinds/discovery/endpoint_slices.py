@@ -66,7 +66,7 @@ class EndpointSlices(Strategy):
         _validate(new, errors)
         if not same(new.get("endpoints"), old.get("endpoints")):
             _validate_endpoints(new, errors)
-        immutable(new.get("addressType"), old.get("addressType"), ROOT / "addressType", errors)
+        immutable(new.get("addressType", ""), old.get("addressType"), ROOT / "addressType", errors)
 
     def warnings(self, new: Object, old: Object | None) -> list[str]:
         found = []

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from ropewalk.kube.kinds.cells import AGE, NAME, field, text
 from ropewalk.kube.kinds.checks import same
 from ropewalk.kube.kinds.flowcontrol.bootstrap import MANDATORY_SPECS
+from ropewalk.kube.kinds.go_spelling import go_printed
 from ropewalk.kube.machinery import names
 from ropewalk.kube.machinery.fields import ROOT, FieldErrors, Path
 from ropewalk.kube.machinery.objects import Object, at, name_of
@@ -16,6 +17,7 @@ from ropewalk.kube.machinery.strategy import ALL_METADATA, STATUS_ALONE, Column,
 
 SPEC = ROOT / "spec"
 LAST = 10000
+_METHOD = "flowcontrol.v1.FlowDistinguisherMethod"
 METHODS = ("ByNamespace", "ByUser")
 VERBS = frozenset(["get", "list", "create", "update", "delete", "deletecollection", "patch", "watch", "proxy"])
 SUBJECTS = {"ServiceAccount": "serviceAccount", "User": "user", "Group": "group"}
@@ -57,7 +59,7 @@ class FlowSchemas(Strategy):
             errors.invalid(path, precedence, "only the schema named 'exempt' may have matchingPrecedence 1")
         method = spec.get("distinguisherMethod")
         if method is not None and method.get("type") not in METHODS:
-            errors.not_supported(SPEC / "distinguisherMethod" / "type", method, METHODS)
+            errors.not_supported(SPEC / "distinguisherMethod" / "type", go_printed(method, _METHOD), METHODS)
         level = at(spec, "priorityLevelConfiguration", "name")
         path = SPEC / "priorityLevelConfiguration" / "name"
         if level:
@@ -68,7 +70,8 @@ class FlowSchemas(Strategy):
             _validate_rule(rule, SPEC / "rules" / index, errors)
         fixed = MANDATORY_SPECS.get(("FlowSchema", name))
         if fixed is not None and not same(spec, fixed):
-            errors.invalid(SPEC, spec, f"spec of '{name}' must equal the fixed value")
+            told = f"spec of '{name}' must equal the fixed value"
+            errors.invalid(SPEC, go_printed(spec, "flowcontrol.v1.FlowSchemaSpec"), told)
 
     def validate_status_update(self, new: Object, old: Object, errors: FieldErrors) -> None:
         validate_condition_types(new, errors)

@@ -10,11 +10,13 @@ from ropewalk.kube.kinds.cells import AGE, NAME, field
 from ropewalk.kube.kinds.checks import same
 from ropewalk.kube.kinds.flowcontrol.bootstrap import MANDATORY_SPECS
 from ropewalk.kube.kinds.flowcontrol.flow_schemas import validate_condition_types
+from ropewalk.kube.kinds.go_spelling import go_printed
 from ropewalk.kube.machinery.fields import ROOT, FieldErrors, Path
 from ropewalk.kube.machinery.objects import Json, Object, annotations_of, at, name_of
 from ropewalk.kube.machinery.strategy import ALL_METADATA, STATUS_ALONE, Column, Strategy
 
 SPEC = ROOT / "spec"
+_SPEC = "flowcontrol.v1.PriorityLevelConfigurationSpec"
 MOST_QUEUES = 10_000_000
 HASH_BITS = 60
 """Of a request's hash: what dealing a hand of queues may use up."""
@@ -69,11 +71,10 @@ class PriorityLevelConfigurations(Strategy):
             return
         if name == "exempt":
             if not same({**spec, "exempt": None}, {**fixed, "exempt": None}):
-                errors.invalid(
-                    SPEC, spec, f"spec of '{name}' except the 'spec.exempt' field must equal the fixed value"
-                )
+                told = f"spec of '{name}' except the 'spec.exempt' field must equal the fixed value"
+                errors.invalid(SPEC, go_printed(spec, _SPEC), told)
         elif not same(spec, fixed):
-            errors.invalid(SPEC, spec, f"spec of '{name}' must equal the fixed value")
+            errors.invalid(SPEC, go_printed(spec, _SPEC), f"spec of '{name}' must equal the fixed value")
 
     def validate_status_update(self, new: Object, old: Object, errors: FieldErrors) -> None:
         validate_condition_types(new, errors)

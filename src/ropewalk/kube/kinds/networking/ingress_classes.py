@@ -41,7 +41,7 @@ class IngressClasses(Strategy):
             _validate_parameters(parameters, SPEC / "parameters", errors)
 
     def validate_update(self, new: Object, old: Object, errors: FieldErrors) -> None:
-        immutable(at(new, "spec", "controller"), at(old, "spec", "controller"), SPEC / "controller", errors)
+        immutable(at(new, "spec", "controller") or "", at(old, "spec", "controller"), SPEC / "controller", errors)
         self.validate_create(new, errors)
 
 

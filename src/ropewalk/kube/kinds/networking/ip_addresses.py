@@ -38,7 +38,9 @@ class IPAddresses(Strategy):
 
     def validate_update(self, new: Object, old: Object, errors: FieldErrors) -> None:
         self.validate_create(new, errors)
-        immutable(at(new, "spec", "parentRef"), at(old, "spec", "parentRef"), PARENT, errors)
+        immutable(
+            at(new, "spec", "parentRef"), at(old, "spec", "parentRef"), PARENT, errors, "networking.v1.ParentReference"
+        )
 
 
 def _parent_text(parent: Object | None) -> str:

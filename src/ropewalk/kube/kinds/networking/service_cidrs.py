@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from ropewalk.kube.kinds.cells import AGE, NAME, text
+from ropewalk.kube.kinds.go_spelling import go_printed
 from ropewalk.kube.machinery import addresses
 from ropewalk.kube.machinery.apply.field_sets import LEAF, FieldSet
 from ropewalk.kube.machinery.fields import ROOT, FieldErrors
@@ -33,7 +34,7 @@ class ServiceCIDRs(Strategy):
             errors.required(CIDRS, "at least one CIDR required")
             return
         if len(ranges) > 2:
-            errors.invalid(CIDRS, spec, "may only hold up to 2 values")
+            errors.invalid(CIDRS, go_printed(spec, "networking.v1.ServiceCIDRSpec"), "may only hold up to 2 values")
             return
         for index, cidr in enumerate(ranges):
             errors.messages(CIDRS / index, cidr, addresses.strict_cidr(cidr))
@@ -55,4 +56,4 @@ class ServiceCIDRs(Strategy):
             if len(before) != len(now):
                 self.validate_create(new, errors)
         else:
-            errors.immutable(CIDRS, now)
+            errors.immutable(CIDRS, now or None)

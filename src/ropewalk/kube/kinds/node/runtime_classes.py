@@ -12,6 +12,7 @@ from ropewalk.kube.kinds.core.pod_warnings import NODE_LABELS
 from ropewalk.kube.kinds.core.resource_lists import settle
 from ropewalk.kube.kinds.core.resources import validate_requirements
 from ropewalk.kube.kinds.core.tolerations import validate_tolerations
+from ropewalk.kube.kinds.go_spelling import go_printed
 from ropewalk.kube.machinery import names
 from ropewalk.kube.machinery.fields import ROOT, FieldErrors, Path
 from ropewalk.kube.machinery.objects import Object, at
@@ -52,5 +53,5 @@ def _validate_tolerations(tolerations: Sequence[Object], path: Path, errors: Fie
     for index, toleration in enumerate(tolerations):
         key = tuple(toleration.get(name, "") for name in ("key", "operator", "value", "effect"))
         if key in seen:
-            errors.duplicate(path / index, toleration)
+            errors.duplicate(path / index, go_printed(toleration, "core.v1.Toleration"))
         seen.append(key)

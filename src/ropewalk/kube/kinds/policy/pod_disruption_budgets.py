@@ -8,6 +8,7 @@ from ropewalk.kube.kinds import int_or_percent
 from ropewalk.kube.kinds.cells import AGE, NAME, number, text
 from ropewalk.kube.kinds.checks import non_negatives
 from ropewalk.kube.kinds.conditions import validate_conditions
+from ropewalk.kube.kinds.go_spelling import go_printed
 from ropewalk.kube.machinery import selectors
 from ropewalk.kube.machinery.fields import ROOT, FieldErrors
 from ropewalk.kube.machinery.objects import Object
@@ -37,7 +38,11 @@ class PodDisruptionBudgets(Strategy):
     def validate_create(self, obj: Object, errors: FieldErrors) -> None:
         spec = obj.get("spec") or {}
         if "minAvailable" in spec and "maxUnavailable" in spec:
-            errors.invalid(SPEC, spec, "minAvailable and maxUnavailable cannot be both set")
+            errors.invalid(
+                SPEC,
+                go_printed(spec, "policy.v1.PodDisruptionBudgetSpec"),
+                "minAvailable and maxUnavailable cannot be both set",
+            )
         for name in ("minAvailable", "maxUnavailable"):
             if name in spec:
                 int_or_percent.check(spec[name], SPEC / name, errors)

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from ropewalk.kube.kinds.cells import AGE, NAME, text
 from ropewalk.kube.kinds.checks import same
+from ropewalk.kube.kinds.go_spelling import go_printed
 from ropewalk.kube.kinds.rbac.roles import GROUP
 from ropewalk.kube.machinery import names
 from ropewalk.kube.machinery.fields import ROOT, FieldErrors, Path
@@ -65,7 +66,7 @@ class RoleBindings(Strategy):
     def validate_update(self, new: Object, old: Object, errors: FieldErrors) -> None:
         self.validate_create(new, errors)
         if not same(new.get("roleRef"), old.get("roleRef")):
-            errors.invalid(ROLE_REF, new.get("roleRef"), "cannot change roleRef")
+            errors.invalid(ROLE_REF, go_printed(new.get("roleRef") or {}, "rbac.v1.RoleRef"), "cannot change roleRef")
 
 
 class ClusterRoleBindings(RoleBindings):

@@ -67,7 +67,7 @@ def validate_status(new: Object, old: Object, errors: FieldErrors) -> None:
             path, "new entries may not be added while `deallocationRequested` or `deletionTimestamp` are set"
         )
     if allocation is not None and before.get("allocation") is not None:
-        immutable(allocation, before["allocation"], STATUS / "allocation", errors)
+        immutable(allocation, before["allocation"], STATUS / "allocation", errors, "resource.v1.AllocationResult")
     elif allocation is not None:
         known = request_names(at(new, "spec", "devices") or {})
         _validate_allocation(allocation, known, STATUS / "allocation", errors)

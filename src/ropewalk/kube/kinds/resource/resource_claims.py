@@ -92,7 +92,7 @@ class ResourceClaims(Strategy):
         validate_devices(at(obj, "spec", "devices") or {}, SPEC / "devices", errors, self._compiler)
 
     def validate_update(self, new: Object, old: Object, errors: FieldErrors) -> None:
-        immutable(new.get("spec"), old.get("spec"), SPEC, errors)
+        immutable(new.get("spec") or {}, old.get("spec"), SPEC, errors, "resource.v1.ResourceClaimSpec")
 
     def validate_status_update(self, new: Object, old: Object, errors: FieldErrors) -> None:
         validate_status(new, old, errors)
@@ -129,4 +129,4 @@ class ResourceClaimTemplates(Strategy):
         validate_devices(devices, SPEC / "spec" / "devices", errors, self._compiler)
 
     def validate_update(self, new: Object, old: Object, errors: FieldErrors) -> None:
-        immutable(new.get("spec"), old.get("spec"), SPEC, errors)
+        immutable(new.get("spec") or {}, old.get("spec"), SPEC, errors, "resource.v1.ResourceClaimTemplateSpec")

@@ -11,6 +11,7 @@ from ropewalk.kube.kinds.cells import AGE, NAME, field
 from ropewalk.kube.kinds.checks import immutable
 from ropewalk.kube.kinds.core.affinity import validate_node_selector
 from ropewalk.kube.kinds.core.volume_sources import check_driver_name
+from ropewalk.kube.kinds.go_spelling import go_printed
 from ropewalk.kube.kinds.resource.device_rules import (
     validate_each,
     validate_label,
@@ -104,8 +105,8 @@ def _validate(spec: Object, old: Object | None, errors: FieldErrors) -> None:
     if pool.get("generation", 0) < 0:
         errors.invalid(SPEC / "pool" / "generation", pool["generation"], "must be greater than or equal to zero")
     if old is not None:
-        immutable(pool.get("name"), at(old, "pool", "name"), SPEC / "pool" / "name", errors)
-        immutable(spec.get("driver"), old.get("driver"), SPEC / "driver", errors)
+        immutable(pool.get("name", ""), at(old, "pool", "name"), SPEC / "pool" / "name", errors)
+        immutable(spec.get("driver", ""), old.get("driver"), SPEC / "driver", errors)
         immutable(spec.get("nodeName"), old.get("nodeName"), SPEC / "nodeName", errors)
     _validate_place(spec, errors)
 
@@ -129,8 +130,9 @@ def _validate_place(spec: Object, errors: FieldErrors) -> None:
         validate_node_selector(selector, SPEC / "nodeSelector", errors)
         terms = selector.get("nodeSelectorTerms")
         if len(terms or ()) != 1:
+            told = go_printed(terms, "core.v1.NodeSelectorTerm")
             errors.invalid(
-                SPEC / "nodeSelector" / "nodeSelectorTerms", terms, "must have exactly one node selector term"
+                SPEC / "nodeSelector" / "nodeSelectorTerms", told, "must have exactly one node selector term"
             )
     if everywhere:
         told.append("`allNodes`")
@@ -169,4 +171,8 @@ def _validate_attribute(attribute: Object, path: Path, errors: FieldErrors) -> N
             errors.too_long(path / name, LONGEST_VALUE)
     given = [name for name in VALUES if name in attribute]
     if len(given) != 1:
-        errors.invalid(path, attribute if given else "", "exactly one value must be specified")
+        errors.invalid(
+            path,
+            go_printed(attribute, "resource.v1.DeviceAttribute") if given else "",
+            "exactly one value must be specified",
+        )

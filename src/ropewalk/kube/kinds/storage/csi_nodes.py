@@ -7,6 +7,7 @@ from __future__ import annotations
 from ropewalk.kube.kinds.cells import AGE, NAME
 from ropewalk.kube.kinds.checks import non_negative, same
 from ropewalk.kube.kinds.core.volume_sources import check_driver_name
+from ropewalk.kube.kinds.go_spelling import go_printed
 from ropewalk.kube.machinery import names
 from ropewalk.kube.machinery.fields import ROOT, FieldErrors, Path
 from ropewalk.kube.machinery.objects import Object, at
@@ -37,7 +38,8 @@ class CSINodes(Strategy):
         for driver in at(new, "spec", "drivers") or ():
             kept = before.get(driver.get("name"))
             if kept is not None and not same({**driver, "allocatable": None}, {**kept, "allocatable": None}):
-                errors.immutable(DRIVERS, {key: value for key, value in driver.items() if key != "allocatable"})
+                told = {key: value for key, value in driver.items() if key != "allocatable"}
+                errors.immutable(DRIVERS, go_printed(told, "storage.v1.CSINodeDriver"))
 
 
 def _validate_driver(driver: Object, seen: set[str], path: Path, errors: FieldErrors) -> None:

@@ -5,7 +5,7 @@ https://kubernetes.io/docs/concepts/storage/storage-capacity/
 from __future__ import annotations
 
 from ropewalk.kube.kinds.cells import NAME, field, text
-from ropewalk.kube.kinds.checks import same
+from ropewalk.kube.kinds.checks import immutable
 from ropewalk.kube.kinds.core.checks import NOT_NEGATIVE
 from ropewalk.kube.kinds.core.pod_warnings import NODE_LABELS
 from ropewalk.kube.kinds.core.resource_lists import amount
@@ -34,9 +34,8 @@ class CSIStorageCapacities(Strategy):
 
     def validate_update(self, new: Object, old: Object, errors: FieldErrors) -> None:
         self.validate_create(new, errors)
-        for name in ("nodeTopology", "storageClassName"):
-            if not same(new.get(name), old.get(name)):
-                errors.immutable(ROOT / name, new.get(name))
+        immutable(new.get("nodeTopology"), old.get("nodeTopology"), TOPOLOGY, errors)
+        immutable(new.get("storageClassName", ""), old.get("storageClassName"), ROOT / "storageClassName", errors)
 
     def warnings(self, new: Object, old: Object | None) -> list[str]:
         topology = new.get("nodeTopology") or {}

@@ -8,6 +8,7 @@ from ropewalk.kube.kinds.cells import AGE, NAME, field
 from ropewalk.kube.kinds.checks import same
 from ropewalk.kube.kinds.core.persistent_volumes import validate_volume_spec
 from ropewalk.kube.kinds.core.volume_sources import check_driver_name
+from ropewalk.kube.kinds.go_spelling import go_printed
 from ropewalk.kube.kinds.storage.parameters import size_of
 from ropewalk.kube.machinery import names
 from ropewalk.kube.machinery.fields import ROOT, FieldErrors, Path
@@ -51,7 +52,7 @@ class VolumeAttachments(Strategy):
         _validate_spec(new.get("spec") or {}, errors)
         _validate_status(new.get("status") or {}, errors)
         if not same(new.get("spec"), old.get("spec")):
-            errors.immutable(SPEC, new.get("spec"))
+            errors.immutable(SPEC, go_printed(new.get("spec") or {}, "storage.v1.VolumeAttachmentSpec"))
 
     def validate_status_update(self, new: Object, old: Object, errors: FieldErrors) -> None:
         self.validate_update(new, old, errors)

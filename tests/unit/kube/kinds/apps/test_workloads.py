@@ -162,7 +162,8 @@ BAD = [
     (
         "daemonsets",
         _with(updateStrategy={"type": "Slow"}),
-        'spec.updateStrategy: Unsupported value: {"type":"Slow"}: supported values: "RollingUpdate", "OnDelete"',
+        'spec.updateStrategy: Unsupported value: {"Type":"Slow","RollingUpdate":null}: supported values:'
+        ' "RollingUpdate", "OnDelete"',
     ),
     (
         "daemonsets",

@@ -44,7 +44,8 @@ def test_both_fields_for_ranges_agree(spec: Object, ranges: tuple[str, list[str]
         (
             {"spec": {"taints": [TAINT, {**TAINT, "value": "y"}]}},
             [
-                'metadata.taints[1]: Duplicate value: {"key":"dedicated","value":"y","effect":"NoSchedule"}: taints'
+                "metadata.taints[1]: Duplicate value:"
+                ' {"Key":"dedicated","Value":"y","Effect":"NoSchedule","TimeAdded":null}: taints'
                 " must be unique by key and effect pair"
             ],
         ),
@@ -105,7 +106,7 @@ def test_what_stays(name: str, value: Json, wrong: list[str]) -> None:
 def test_addresses_are_told_once() -> None:
     address = {"type": "InternalIP", "address": "10.0.0.1"}
     assert status_update(KIND, {"addresses": [address, address]}, created(KIND, {})) == [
-        'status.addresses[1]: Duplicate value: {"type":"InternalIP","address":"10.0.0.1"}'
+        'status.addresses[1]: Duplicate value: {"Type":"InternalIP","Address":"10.0.0.1"}'
     ]
 
 

@@ -92,7 +92,8 @@ def test_defaults_of_session_affinity() -> None:
             {"ports": [{"port": 80, "name": "a"}, {"port": 80, "name": "a"}]},
             [
                 'spec.ports[1].name: Duplicate value: "a"',
-                'spec.ports[1]: Duplicate value: {"protocol":"TCP","port":80}',
+                "spec.ports[1]: Duplicate value:"
+                ' {"Name":"","Protocol":"TCP","AppProtocol":null,"Port":80,"TargetPort":0,"NodePort":0}',
             ],
         ),
         (

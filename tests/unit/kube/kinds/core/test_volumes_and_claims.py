@@ -99,7 +99,7 @@ def test_what_a_volume_is_made_of_stays() -> None:
     assert len(found) == 1 and found[0].startswith(
         "spec.persistentvolumesource: Forbidden: spec.persistentvolumesource is immutable after creation\n"
     )
-    assert '-    "volumeHandle": "vol-1"' in found[0] and '+    "volumeHandle": "vol-2"' in found[0]
+    assert '-  "VolumeHandle": "vol-1",\n+  "VolumeHandle": "vol-2",\n   "ReadOnly": false,\n' in found[0]
     assert update(VOLUMES, changed(old, "spec", "volumeMode", "Block"), old) == [
         'volumeMode: Invalid value: "Block": field is immutable'
     ]
@@ -237,7 +237,7 @@ def test_a_failed_expansion_may_be_taken_back() -> None:
 def test_a_claim_that_is_not_bound_does_not_grow() -> None:
     old = created(CLAIMS, CLAIM)
     found = update(CLAIMS, changed(old, "spec", "resources", "requests", "storage", "2Gi"), old)
-    assert len(found) == 1 and '-      "storage": "1Gi"' in found[0]
+    assert len(found) == 1 and '-   "storage": "1Gi"\n+   "storage": "2Gi"\n' in found[0]
 
 
 def test_a_claim_without_class_may_be_given_one_once() -> None:

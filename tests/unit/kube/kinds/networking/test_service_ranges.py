@@ -143,7 +143,7 @@ class TestRanges:
             ([V4], ["10.0.1.0/24", V6], ['spec.cidrs[0]: Invalid value: "10.0.1.0/24": field is immutable']),
             ([V4], [V4, "x"], [f'spec.cidrs[1]: Invalid value: "x": {NO_CIDR}']),
             ([V4], [V4, "10.0.1.0/24"], [f'spec.cidrs: Invalid value: ["{V4}","10.0.1.0/24"]: {ONE_A_FAMILY}']),
-            ([V4], [], ["spec.cidrs: Invalid value: []: field is immutable"]),
+            ([V4], [], ["spec.cidrs: Invalid value: null: field is immutable"]),
             ([V4, V6], [V4], [f'spec.cidrs: Invalid value: ["{V4}"]: field is immutable']),
             (
                 [V4, V6],

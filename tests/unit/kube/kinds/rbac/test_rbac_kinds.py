@@ -125,7 +125,7 @@ def test_the_role_of_a_binding_stays() -> None:
     old = created(bindings, BINDING)
     assert update(bindings, changed(old, "subjects", []), old) == []
     assert update(bindings, changed(old, "roleRef", "name", "edit"), old) == [
-        f'roleRef: Invalid value: {{"kind":"ClusterRole","name":"edit","apiGroup":"{GROUP}"}}: cannot change roleRef'
+        f'roleRef: Invalid value: {{"APIGroup":"{GROUP}","Kind":"ClusterRole","Name":"edit"}}: cannot change roleRef'
     ]
 
 
