@@ -10,6 +10,7 @@ import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from ropewalk.store.keyspace import Change
@@ -29,6 +30,14 @@ _CHECKPOINT_PAGES = 2_000
 """Pages of 4 KiB in the write-ahead log before a commit moves them into the file (PASSIVE, by the writer itself)."""
 _CHECKPOINT_PAGES_INLINE = 500
 """Where a commit, and so a checkpoint, runs on the event loop: two milliseconds of copying at most."""
+
+_ROWS = 128
+"""Inserted at once at most."""
+
+
+@cache
+def _insertion(rows: int) -> str:
+    return f"INSERT INTO log VALUES {', '.join(['(?, ?, ?, ?)'] * rows)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,15 +121,19 @@ class DatabaseFile:
         return _Transaction(self._connection)
 
     def append(self, changes: Sequence[Change]) -> None:
-        self._connection.executemany(
-            "INSERT INTO log VALUES (?, ?, ?, ?)",
-            [
-                (c.revision, c.key, c.after.created, c.after.value)
-                if c.after is not None
-                else (c.revision, c.key, 0, None)
-                for c in changes
-            ],
-        )
+        """Many rows a statement: each statement lets go of the interpreter's lock, and must wait to have it back."""
+        start = 0
+        while start < len(changes):
+            size = min(_ROWS, 1 << (len(changes) - start).bit_length() - 1)  # powers of two: few statements to prepare
+            values: list[object] = []
+            for change in changes[start : start + size]:
+                after = change.after
+                if after is None:
+                    values += (change.revision, change.key, 0, None)
+                else:
+                    values += (change.revision, change.key, after.created, after.value)
+            self._connection.execute(_insertion(size), values)
+            start += size
 
     def forget(self, gone: Sequence[Change], oldest: Revision) -> None:
         """Drop the rows that the changes compacted away leave without use."""

@@ -138,12 +138,20 @@ class Writer(Protocol):
 
 
 class WriterThread:
-    """Owns the database from `start` to the end of `close`. A `Writer`."""
+    """Owns the database from `start` to the end of `close`. A `Writer`.
+
+    Groups are made on the loop's side: what one turn of the loop writes is handed over together, and what comes while a
+    group is on its way to the disk is the next. Handing over each write by itself would make every one a group of its
+    own, since the thread would take the interpreter's lock from the very loop that is about to write more.
+    """
 
     def __init__(self, committer: Committer) -> None:
         self._committer = committer
-        self._queue: queue.SimpleQueue[Work | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[list[Work] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="ropewalk store", daemon=True)
+        self._waiting: list[Work] = []
+        self._handing_over = False
+        """A group is with the thread, or the loop will hand one over in its next turn."""
 
     def start(self, loop: asyncio.AbstractEventLoop, report: Report, revision: int) -> None:
         self._loop = loop
@@ -152,42 +160,47 @@ class WriterThread:
         self._thread.start()
 
     def put(self, work: Work) -> None:
-        self._queue.put(work)
+        self._waiting.append(work)
+        if not self._handing_over:
+            self._handing_over = True
+            self._loop.call_soon(self._hand_over)
+
+    def _hand_over(self) -> None:
+        group = self._waiting[:_GROUP]
+        del self._waiting[:_GROUP]
+        self._handing_over = bool(group)
+        if group:
+            self._queue.put(group)
+
+    def _committed(self, group: Sequence[Work], failure: Exception | None) -> None:
+        """On the loop. The next group goes first: its way to the disk is the longer one."""
+        self._hand_over()
+        self._report(group, failure)
 
     async def close(self) -> None:
+        while self._waiting:
+            self._hand_over()
         self._queue.put(None)
         await asyncio.get_running_loop().run_in_executor(None, self._thread.join)
 
     def _run(self) -> None:
         failure: Exception | None = None
         try:
-            closing = False
-            while not closing:
-                group, closing = self._gather()
-                if not group:
-                    continue
+            while (group := self._next()) is not None:
                 if failure is None:
                     failure = self._committer.commit(group)
                 try:
-                    self._loop.call_soon_threadsafe(self._report, group, failure)
+                    self._loop.call_soon_threadsafe(self._committed, group, failure)
                 except RuntimeError:
                     return  # the loop is gone, and with it all who could be answered
             self._committer.mark()
         finally:
             self._committer.close()
 
-    def _gather(self) -> tuple[list[Work], bool]:
-        """All that waits, at most one group of it; whether the end was among it."""
-        group: list[Work] = []
-        try:
-            item = self._queue.get(timeout=MARK_EVERY if self._committer.lags else None)
-            while item is not None:
-                group.append(item)
-                if len(group) >= _GROUP:
-                    return group, False
-                item = self._queue.get_nowait()
-        except queue.Empty:
-            if not group:
+    def _next(self) -> list[Work] | None:
+        """The next group; None is the end."""
+        while True:
+            try:
+                return self._queue.get(timeout=MARK_EVERY if self._committer.lags else None)
+            except queue.Empty:
                 self._committer.mark()
-            return group, False
-        return group, True
