@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -121,7 +121,7 @@ class Server:
         clock: VirtualClock | None = None,
         *,
         seed: int = 1,
-        chain: AdmissionChain | None = None,
+        chain: Callable[[InsideApi], AdmissionChain] | None = None,
         subresources: Mapping[str, Any] | None = None,
         **steps: Any,
     ) -> None:
@@ -134,7 +134,7 @@ class Server:
         doors: dict[str, Any] = {"aspects": aspects(), **(subresources or {})}
         self.subresources = Subresources(**doors)
         self.api = InsideApi(self.registry, self.subresources)
-        self.registry.admit_through(chain or AdmitAll(), self.api)
+        self.registry.admit_through(AdmitAll() if chain is None else chain(self.api), self.api)
         self.pages = Pages()
         self.rules = steps.pop("authorizer", None) or Rules()
         self.steps = Steps(steps.pop("authenticator", None) or Anyone(), self.rules, **steps)

@@ -64,7 +64,9 @@ class GarbageCollector:
         return [uid for uid, node in self._graph.nodes.items() if node.owners or node.deleting]
 
     def _follow_all(self) -> None:
-        for info in self._api.infos():
+        infos = self._api.infos()
+        self._followed &= {info.group_resource for info in infos}  # one that comes back has a new cache
+        for info in infos:
             resource = info.group_resource
             if resource in self._followed or resource in IGNORED or not {"list", "watch", "delete"} <= set(info.verbs):
                 continue
@@ -99,6 +101,8 @@ class GarbageCollector:
         references = metadata(live).get("ownerReferences") or []
         if not references:
             return DONE
+        if not node.namespace and self._names_namespaced(references):
+            return DONE  # which namespace's object is meant nobody can say: it is left alone
         owners = await self._classify(node, references)
         if owners is None:
             return RequeueAfter(UNKNOWN_KIND_SECONDS)
@@ -122,7 +126,7 @@ class GarbageCollector:
             owner = OwnerReference(
                 reference.get("apiVersion", ""), reference.get("kind", ""), reference["name"], reference["uid"]
             )
-            info = self._info(owner)
+            info = self._info(owner.api_version, owner.kind)
             if info is None:
                 return None
             live = await self._live(info.group_resource, node.namespace if info.namespaced else "", owner.name)
@@ -134,8 +138,13 @@ class GarbageCollector:
                 found.solid.append(owner)
         return found
 
-    def _info(self, owner: OwnerReference) -> ResourceInfo | None:
-        wanted = GroupVersionKind.of(owner.api_version, owner.kind)
+    def _names_namespaced(self, references: list[Object]) -> bool:
+        """Whether an owner of an object that lies in no namespace lies in one, which Kubernetes does not allow."""
+        found = (self._info(reference.get("apiVersion", ""), reference.get("kind", "")) for reference in references)
+        return any(info is not None and info.namespaced for info in found)
+
+    def _info(self, api_version: str, kind: str) -> ResourceInfo | None:
+        wanted = GroupVersionKind.of(api_version, kind)
         return next(
             (info for info in self._api.infos() if info.group == wanted.group and info.kind == wanted.kind), None
         )

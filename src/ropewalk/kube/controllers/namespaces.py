@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from ropewalk.base.clock import Clock
 from ropewalk.base.entropy import Entropy
+from ropewalk.base.errors import Retryable
 from ropewalk.kube.machinery import times
 from ropewalk.kube.machinery.api import Api, Metadata
 from ropewalk.kube.machinery.errors import StatusFault
@@ -119,6 +120,8 @@ class NamespaceController:
         try:
             await self._api.update(NAMESPACES, namespace, subresource="finalize")
         except StatusFault as fault:
+            if fault.reason == "Conflict":
+                raise Retryable(fault.message, after=0.05) from fault
             if fault.status != 404:
                 raise
 

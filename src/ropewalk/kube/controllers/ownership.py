@@ -104,7 +104,13 @@ class Graph:
 
     def _is_in_question(self, node: Node) -> bool:
         """Whether one of its owners is not known to be there, or waits for it to go."""
-        return any(owner.uid not in self.nodes or self.nodes[owner.uid].waits_for_dependents for owner in node.owners)
+        return any(self._is_doubtful(owner, node) for owner in node.owners)
+
+    def _is_doubtful(self, reference: OwnerReference, node: Node) -> bool:
+        owner = self.nodes.get(reference.uid)
+        if owner is None or owner.waits_for_dependents:
+            return True
+        return owner.name != reference.name or owner.namespace not in ("", node.namespace)  # it means another object
 
     def _unlink(self, owner: str, uid: str) -> None:
         held = self._dependents.get(owner)
