@@ -26,6 +26,16 @@ def field(name: str, *path: str, none: str = "", priority: int = 0) -> Column:
     return Column(name, lambda obj, now: at(obj, *path) or none, priority=priority)
 
 
+def pointer(name: str, *path: str, none: str) -> Column:
+    """A string as it stands, also an empty one; `none` where it is absent."""
+
+    def cell(obj: Object, now: float) -> Json:
+        found = at(obj, *path)
+        return none if found is None else found
+
+    return Column(name, cell)
+
+
 def number(name: str, *path: str) -> Column:
     """A whole number; 0 where it is absent."""
     return Column(name, lambda obj, now: at(obj, *path) or 0, type="integer")

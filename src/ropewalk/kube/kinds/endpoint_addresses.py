@@ -5,7 +5,6 @@ slices and ingresses share. https://kubernetes.io/docs/concepts/services-network
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from ipaddress import ip_network
 
 from ropewalk.kube.machinery import addresses, names
 from ropewalk.kube.machinery.fields import FieldErrors, Path
@@ -27,14 +26,14 @@ def validate_endpoint_ip(text: str, path: Path, errors: FieldErrors) -> None:
         errors.invalid(path, text, "may not be in the loopback range (127.0.0.0/8, ::1/128)")
     if address.is_link_local:
         errors.invalid(path, text, "may not be in the link-local range (169.254.0.0/16, fe80::/10)")
-    if address in _LINK_LOCAL_MULTICAST[address.version]:
+    if _is_link_local_multicast(address):
         errors.invalid(path, text, "may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)")
 
 
-_LINK_LOCAL_MULTICAST = {
-    4: ip_network("224.0.0.0/24"),
-    6: ip_network("ff02::/16"),
-}
+def _is_link_local_multicast(address: addresses.Address) -> bool:
+    """Of IPv6 whatever its flags are: ff02::1, ff12::1, ff32::1."""
+    packed = address.packed
+    return packed[:3] == b"\xe0\x00\x00" if address.version == 4 else packed[0] == 0xFF and packed[1] & 0xF == 2
 
 
 def validate_protocol(value: str | None, path: Path, errors: FieldErrors) -> None:

@@ -216,9 +216,10 @@ def validate_volume_spec(
 ) -> None:
     """`inline`: it stands in a VolumeAttachment, where only a CSI volume may be described."""
     if inline:
-        for field_name in ("claimRef", "capacity"):
-            if spec.get(field_name):
-                errors.forbidden(path / field_name, _IN_PLACE)
+        if spec.get("claimRef") is not None:
+            errors.forbidden(path / "claimRef", _IN_PLACE)
+        if spec.get("capacity"):
+            errors.forbidden(path / "capacity", _IN_PLACE)
         if spec.get("csi") is None:
             errors.required(path / "csi", "has to be specified in the context of inline volumes")
     access_modes.validate(spec.get("accessModes") or (), path / "accessModes", errors)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from ropewalk.kube.kinds.cells import AGE, NAME, field, text
 from ropewalk.kube.kinds.checks import immutable, same
-from ropewalk.kube.kinds.endpoint_addresses import validate_endpoint_ip, validate_ip, validate_protocol
+from ropewalk.kube.kinds.endpoint_addresses import PROTOCOLS, validate_endpoint_ip, validate_ip
 from ropewalk.kube.machinery import addresses, names
 from ropewalk.kube.machinery.fields import ROOT, FieldErrors, Path
 from ropewalk.kube.machinery.objects import Object, labels_of, metadata
@@ -27,12 +27,11 @@ class EndpointSlices(Strategy):
     columns = (
         NAME,
         field("AddressType", "addressType"),
-        text("Ports", lambda obj: _some([_port_text(port) for port in obj.get("ports") or ()], unset="<unset>")),
+        text("Ports", lambda obj: _some([_port_text(port) for port in obj.get("ports") or ()])),
         text(
             "Endpoints",
             lambda obj: _some(
-                [address for endpoint in obj.get("endpoints") or () for address in endpoint.get("addresses") or ()],
-                unset="<unset>",
+                [address for endpoint in obj.get("endpoints") or () for address in endpoint.get("addresses") or ()]
             ),
         ),
         AGE,
@@ -54,9 +53,9 @@ class EndpointSlices(Strategy):
 
     def count_generation(self, new: Object, old: Object) -> None:
         """Labels count too: they say whose slice it is."""
-        super().count_generation(new, old)
-        if not same(labels_of(new), labels_of(old)):
-            new["metadata"]["generation"] = metadata(old).get("generation", 1) + 1
+        changed = any(not same(new.get(name), old.get(name)) for name in ("addressType", "endpoints", "ports"))
+        changed = changed or not same(labels_of(new), labels_of(old))
+        new["metadata"]["generation"] = metadata(old).get("generation", 1) + (1 if changed else 0)
 
     def validate_create(self, obj: Object, errors: FieldErrors) -> None:
         _validate(obj, errors)
@@ -87,14 +86,12 @@ def _drop_topology(obj: Object) -> None:
 
 
 def _port_text(port: Object) -> str:
-    return str(port["port"]) if port.get("port") is not None else port.get("name") or "*"
+    return str(port["port"]) if "port" in port else str(port.get("name", "*"))
 
 
-def _some(values: Sequence[str], unset: str) -> str:
-    if not values:
-        return unset
+def _some(values: Sequence[str]) -> str:
     shown = ",".join(values[:_SHOWN])
-    return shown if len(values) <= _SHOWN else f"{shown} + {len(values) - _SHOWN} more..."
+    return f"{shown} + {len(values) - _SHOWN} more..." if len(values) > _SHOWN else shown or "<unset>"
 
 
 def _validate(obj: Object, errors: FieldErrors) -> None:
@@ -118,7 +115,8 @@ def _validate_ports(ports: Sequence[Object], path: Path, errors: FieldErrors) ->
         if name in seen:
             errors.duplicate(here / "name", name)
         seen.add(name)
-        validate_protocol(port.get("protocol"), here / "protocol", errors)
+        if port.get("protocol") not in PROTOCOLS:
+            errors.not_supported(here / "protocol", port.get("protocol"), PROTOCOLS)
         if (protocol := port.get("appProtocol")) is not None:
             errors.messages(here / "appProtocol", protocol, names.qualified_name(protocol))
 
@@ -179,6 +177,7 @@ def _validate_domain_name(name: str, path: Path, errors: FieldErrors) -> None:
         for label in name.split("."):
             if problems := names.dns1123_label(label):
                 errors.invalid(path, label, ",".join(problems))
+                return
 
 
 def _validate_hints(hints: Object, path: Path, errors: FieldErrors) -> None:

@@ -16,16 +16,20 @@ _RENAMED = {
     "count": "deprecatedCount",
     "reportingComponent": "reportingController",
 }
+_TEXTS = ("reportingComponent", "reportingInstance")
+"""Written even where they are empty, but only by `v1`."""
 _BACK = {new: old for old, new in _RENAMED.items()}
 
 
 def from_core(event: Object) -> Object:
     """The stored event as `events.k8s.io/v1` shows it. Shares parts with what is given."""
-    found = {_RENAMED.get(name, name): value for name, value in event.items()}
+    found = {_RENAMED.get(name, name): value for name, value in event.items() if value != "" or name not in _TEXTS}
+    if "series" in found:
+        found["series"] = {"count": 0, **found["series"]}
     return {**found, "apiVersion": "events.k8s.io/v1", "kind": "Event"}
 
 
 def to_core(event: Object) -> Object:
     """An event of `events.k8s.io/v1` as it is stored."""
     found = {_BACK.get(name, name): value for name, value in event.items()}
-    return {**found, "apiVersion": "v1", "kind": "Event"}
+    return {**dict.fromkeys(_TEXTS, ""), **found, "apiVersion": "v1", "kind": "Event"}

@@ -7,27 +7,29 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
-from ropewalk.kube.kinds.checks import immutable, same
+from ropewalk.kube.kinds.checks import immutable
 from ropewalk.kube.kinds.core.event_rules import COLUMNS, core_field, is_set, source_of, validate_event
 from ropewalk.kube.kinds.events.conversion import to_core
+from ropewalk.kube.kinds.go_spelling import go_printed
 from ropewalk.kube.machinery import times
 from ropewalk.kube.machinery.fields import ROOT, FieldErrors
-from ropewalk.kube.machinery.objects import Object
+from ropewalk.kube.machinery.objects import Json, Object
 from ropewalk.kube.machinery.strategy import Column, Selectable, Strategy
 
 TYPES = ("Normal", "Warning")
-_FIXED = (
-    "involvedObject",
-    "reason",
-    "message",
-    "source",
-    "firstTimestamp",
-    "lastTimestamp",
-    "count",
-    "type",
-    "action",
-    "related",
-)
+_REFERENCE = "core.v1.ObjectReference"
+_FIXED: dict[str, tuple[Json, str]] = {
+    "involvedObject": ({}, _REFERENCE),
+    "reason": ("", ""),
+    "message": ("", ""),
+    "source": ({}, "core.v1.EventSource"),
+    "firstTimestamp": (None, ""),
+    "lastTimestamp": (None, ""),
+    "count": (0, ""),
+    "type": ("", ""),
+    "action": ("", ""),
+}
+"""What never changes: what an absent field is to Go, and of structs the kind."""
 
 
 def _regarding(name: str) -> Selectable:
@@ -79,14 +81,16 @@ class Events(Strategy):
     def validate_update(self, new: Object, old: Object, errors: FieldErrors) -> None:
         event, before = to_core(new), to_core(old)
         validate_event(event, errors, reporting="reportingController")
-        if not same(event.get("series"), before.get("series")):
+        if event.get("series") != before.get("series"):
             _validate_series(event, errors)
-        for name in _FIXED:
-            immutable(event.get(name), before.get(name), ROOT / name, errors)
+        for name, (zero, kind) in _FIXED.items():
+            immutable(event.get(name, zero), before.get(name, zero), ROOT / name, errors, kind)
         if _micro(event) != _micro(before):
             immutable(event.get("eventTime"), before.get("eventTime"), ROOT / "eventTime", errors)
+        if event.get("related") != before.get("related"):  # none is not an empty one
+            errors.immutable(ROOT / "related", go_printed(event.get("related"), _REFERENCE))
         for name in ("reportingController", "reportingInstance"):
-            immutable(event.get(core_field(name)), before.get(core_field(name)), ROOT / name, errors)
+            immutable(event.get(core_field(name), ""), before.get(core_field(name)), ROOT / name, errors)
 
 
 def _validate_series(event: Object, errors: FieldErrors) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ropewalk.kube.kinds.cells import AGE, NAME, field, text
+from ropewalk.kube.kinds.cells import AGE, NAME, pointer, text
 from ropewalk.kube.kinds.endpoint_addresses import points_text, validate_points, validate_reference
 from ropewalk.kube.machinery import addresses, names
 from ropewalk.kube.machinery.fields import ROOT, FieldErrors, Path
@@ -36,7 +36,7 @@ class Ingresses(Strategy):
     has_generation = True
     columns = (
         NAME,
-        field("Class", "spec", "ingressClassName", none="<none>"),
+        pointer("Class", "spec", "ingressClassName", none="<none>"),
         text("Hosts", lambda obj: _hosts(at(obj, "spec", "rules") or ())),
         text("Address", lambda obj: points_text(at(obj, "status", "loadBalancer", "ingress") or ())),
         text("Ports", lambda obj: "80, 443" if at(obj, "spec", "tls") else "80"),

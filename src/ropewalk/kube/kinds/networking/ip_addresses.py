@@ -48,4 +48,5 @@ def _parent_text(parent: Object | None) -> str:
         return "<none>"
     group, resource = parent.get("group", ""), parent.get("resource", "")
     kind = (f"{resource}.{group}" if group else resource).lower()
-    return "/".join(part for part in (kind, parent.get("namespace", ""), parent.get("name", "")) if part)
+    namespace = parent.get("namespace")
+    return "/".join([kind, *([namespace] if namespace else ()), parent.get("name", "")])

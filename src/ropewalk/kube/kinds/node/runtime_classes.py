@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from ropewalk.kube.kinds.cells import AGE, NAME, field
 from ropewalk.kube.kinds.checks import immutable
 from ropewalk.kube.kinds.core.pod_warnings import NODE_LABELS
-from ropewalk.kube.kinds.core.resource_lists import settle
 from ropewalk.kube.kinds.core.resources import validate_requirements
 from ropewalk.kube.kinds.core.tolerations import validate_tolerations
 from ropewalk.kube.kinds.go_spelling import go_printed
@@ -25,9 +24,6 @@ class RuntimeClasses(Strategy):
     allow_create_on_update = True
     allow_unconditional_update = False
     columns = (NAME, field("Handler", "handler"), AGE)
-
-    def default(self, obj: Object) -> None:
-        settle(obj.get("overhead"), "podFixed")
 
     def validate_create(self, obj: Object, errors: FieldErrors) -> None:
         handler = obj.get("handler", "")

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ropewalk.kube.kinds.cells import AGE, field
+from ropewalk.kube.kinds.cells import AGE, field, pointer
 from ropewalk.kube.kinds.checks import immutable, same
 from ropewalk.kube.kinds.core.pod_warnings import NODE_LABELS
 from ropewalk.kube.kinds.storage.parameters import validate_parameters, validate_provisioner
@@ -34,8 +34,8 @@ class StorageClasses(Strategy):
     columns = (
         Column("Name", lambda obj, now: name_of(obj) + (" (default)" if is_default(obj) else ""), format="name"),
         field("Provisioner", "provisioner"),
-        field("ReclaimPolicy", "reclaimPolicy", none="Delete"),
-        field("VolumeBindingMode", "volumeBindingMode", none="Immediate"),
+        pointer("ReclaimPolicy", "reclaimPolicy", none="Delete"),
+        pointer("VolumeBindingMode", "volumeBindingMode", none="Immediate"),
         Column("AllowVolumeExpansion", lambda obj, now: bool(obj.get("allowVolumeExpansion"))),
         AGE,
     )

@@ -6,6 +6,7 @@ import pytest
 
 from ropewalk.kube.kinds.coordination import STRATEGIES
 from ropewalk.kube.machinery.objects import Object
+from unit.kube.kinds.agreement import agree
 from unit.kube.kinds.verdicts import cells, created, creation, update, updated
 
 LEASES = STRATEGIES["leases"]
@@ -45,6 +46,34 @@ def test_coordinated_election_is_off() -> None:
     assert updated(LEASES, {**made, "spec": dict(ELECTION)}, made)["spec"] == {}
     old = {**made, "spec": {"holderIdentity": "a", **ELECTION}}
     assert updated(LEASES, old, old)["spec"] == old["spec"]
+
+
+@pytest.mark.parametrize(
+    ("spec", "complaints"),
+    [
+        (ELECTION, []),
+        ({"strategy": "example.com/mine"}, []),
+        (
+            {"strategy": "Mine"},
+            ['spec.strategy.strategy: Unsupported value: "Mine": supported values: "OldestEmulationVersion"'],
+        ),
+        ({"strategy": "a/b/c"}, ['spec.strategy.strategy: Invalid value: "a/b/c": a valid label key must consist of…']),
+        (
+            {"preferredHolder": "b"},
+            ["spec.preferredHolder: Forbidden: may only be specified if `strategy` is defined"],
+        ),
+        (
+            {"strategy": "", "preferredHolder": "b"},
+            [
+                'spec.strategy.strategy: Unsupported value: "": supported values: "OldestEmulationVersion"',
+                "spec.preferredHolder: Forbidden: may only be specified if `strategy` is defined",
+            ],
+        ),
+    ],
+)
+def test_an_election_that_was_coordinated_before(spec: Object, complaints: list[str]) -> None:
+    old = {**created(LEASES, HELD), "spec": dict(ELECTION)}
+    agree(update(LEASES, {**old, "spec": spec}, old), complaints)
 
 
 def test_a_lease_counts_no_generation() -> None:

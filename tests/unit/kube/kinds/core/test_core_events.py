@@ -3,11 +3,9 @@
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from ropewalk.kube.kinds.core.events import Events
-from ropewalk.kube.kinds.events.conversion import from_core, to_core
+from ropewalk.kube.kinds.events.conversion import from_core
 from ropewalk.kube.machinery.objects import Json, Object
 from unit.kube.kinds.verdicts import cells, changed, creation, update
 
@@ -106,13 +104,3 @@ def test_the_two_shapes() -> None:
     assert (shown["note"], shown["deprecatedCount"]) == (OLD["message"], 4)
     assert not shown.keys() & {"message", "source", "count", "involvedObject", "firstTimestamp", "reportingComponent"}
     assert from_core(NEW)["reportingController"] == "default-scheduler"
-
-
-FIELDS = ("involvedObject", "message", "source", "firstTimestamp", "lastTimestamp", "count", "reportingComponent",
-          "metadata", "reason", "type", "action", "related", "series", "eventTime", "reportingInstance")  # fmt: skip
-
-
-@given(st.dictionaries(st.sampled_from(FIELDS), st.integers()))
-def test_each_conversion_undoes_the_other(event: dict[str, Json]) -> None:
-    stored = {**event, "apiVersion": "v1", "kind": "Event"}
-    assert to_core(from_core(stored)) == stored

@@ -108,6 +108,14 @@ def test_good(endpoint_slice: Object) -> None:
             _ports({"protocol": "X"}),
             ['ports[0].protocol: Unsupported value: "X": supported values: "SCTP", "TCP", "UDP"'],
         ),
+        (
+            _ports({"protocol": ""}),
+            ['ports[0].protocol: Unsupported value: "": supported values: "SCTP", "TCP", "UDP"'],
+        ),
+        (
+            _addresses("FQDN", f"{'x' * 64}.{'y' * 64}.com"),
+            [f'endpoints[0].addresses[0]: Invalid value: "{"x" * 64}": must be no more than 63 characters'],
+        ),
         (_ports({"appProtocol": "a b"}), ['ports[0].appProtocol: Invalid value: "a b": name part must consist of…']),
     ],
 )
@@ -144,6 +152,11 @@ NO_IP = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"
         (
             "IPv6",
             "ff02::1",
+            "[0]: Invalid value: may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)",
+        ),
+        (
+            "IPv6",
+            "ff12::1",
             "[0]: Invalid value: may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)",
         ),
         ("FQDN", "a", "[0]: Invalid value: should be a domain with at least two segments separated by dots"),
@@ -198,12 +211,25 @@ class TestUpdate:
             (("metadata", "labels"), {"a": "b"}, 2),
             (("ports",), [], 2),
             (("endpoints", 0, "nodeName"), "n1", 2),
+            (("endpoints", 0, "conditions"), {}, 1),
         ],
     )
     def test_generation(self, path: tuple[str | int, ...], value: object, generation: int) -> None:
         old = created(SLICES, ONE)
         assert old["metadata"]["generation"] == 1
         assert updated(SLICES, changed(old, *path, value), old)["metadata"]["generation"] == generation
+
+    def test_no_ports_are_no_ports(self) -> None:
+        old = created(SLICES, {**ONE, "ports": []})
+        new = {name: value for name, value in old.items() if name != "ports"}
+        assert updated(SLICES, new, old)["metadata"]["generation"] == 1
+
+    def test_a_removed_address_type_is_told_as_empty(self) -> None:
+        old = created(SLICES, ONE)
+        assert update(SLICES, {name: value for name, value in old.items() if name != "addressType"}, old) == [
+            "addressType: Required value",
+            'addressType: Invalid value: "": field is immutable',
+        ]
 
 
 class TestWarnings:
@@ -239,6 +265,8 @@ class TestTable:
         ("ports", "text"),
         [
             ([], "<unset>"),
+            ([{}], "<unset>"),
+            ([{}, {"name": ""}], ","),
             ([{"name": "noport"}], "noport"),
             ([{"name": f"p{port}", "port": port} for port in range(1, 4)], "1,2,3"),
             ([{"name": f"p{port}", "port": port} for port in range(1, 6)], "1,2,3 + 2 more..."),

@@ -147,6 +147,26 @@ class TestUpdate:
             ['series.count: Invalid value: "": should be at least 2', "series.lastObservedTime: Required value"],
         )
 
+    def test_an_empty_series_is_one(self) -> None:
+        agree(
+            update(EVENTS, _with(series={}), ONE),
+            ['series.count: Invalid value: "": should be at least 2', "series.lastObservedTime: Required value"],
+        )
+
+    def test_what_is_removed_is_told_as_what_it_is_to_go(self) -> None:
+        old = _with(type="Odd", related=NODE, deprecatedCount=3, deprecatedFirstTimestamp=SECONDS)
+        new = {name: value for name, value in ONE.items() if name not in ("type", "note")}
+        agree(
+            update(EVENTS, new, old),
+            [
+                'message: Invalid value: "": field is immutable',
+                "firstTimestamp: Invalid value: null: field is immutable",
+                "count: Invalid value: 0: field is immutable",
+                'type: Invalid value: "": field is immutable',
+                "related: Invalid value: null: field is immutable",
+            ],
+        )
+
     @pytest.mark.parametrize(
         ("fields", "complaint"),
         [
@@ -154,12 +174,23 @@ class TestUpdate:
             ({"reason": "x"}, 'reason: Invalid value: "x": field is immutable'),
             ({"action": "x"}, 'action: Invalid value: "x": field is immutable'),
             ({"type": "Odd"}, 'type: Invalid value: "Odd": field is immutable'),
-            ({"regarding": NODE}, "involvedObject: Invalid value: {…"),
-            ({"related": NODE}, "related: Invalid value: {…"),
+            (
+                {"regarding": {}},
+                'involvedObject: Invalid value: {"Kind":"","Namespace":"","Name":"","UID":"","APIVersion":"",'
+                '"ResourceVersion":"","FieldPath":""}: field is immutable',
+            ),
+            (
+                {"related": {}},
+                'related: Invalid value: {"Kind":"","Namespace":"","Name":"","UID":"","APIVersion":"",'
+                '"ResourceVersion":"","FieldPath":""}: field is immutable',
+            ),
             ({"deprecatedCount": 2}, "count: Invalid value: 2: field is immutable"),
             ({"deprecatedFirstTimestamp": SECONDS}, f'firstTimestamp: Invalid value: "{SECONDS}": field is immutable'),
             ({"deprecatedLastTimestamp": SECONDS}, f'lastTimestamp: Invalid value: "{SECONDS}": field is immutable'),
-            ({"deprecatedSource": {"host": "n1"}}, "source: Invalid value: {…"),
+            (
+                {"deprecatedSource": {"host": "n1"}},
+                'source: Invalid value: {"Component":"","Host":"n1"}: field is immutable',
+            ),
             (
                 {"eventTime": "2026-01-01T00:00:01.000000Z"},
                 'eventTime: Invalid value: "2026-01-01T00:00:01.000000Z": field is immutable',
@@ -257,6 +288,14 @@ class TestConversion:
             "source": {"component": "kubelet", "host": "n1"},
         }
 
+    def test_each_api_writes_its_own_zeros(self) -> None:
+        assert to_core({}) == {"apiVersion": "v1", "kind": "Event", "reportingComponent": "", "reportingInstance": ""}
+        assert from_core({"reportingComponent": "", "reportingInstance": "", "series": {"lastObservedTime": TIME}}) == {
+            "apiVersion": "events.k8s.io/v1",
+            "kind": "Event",
+            "series": {"count": 0, "lastObservedTime": TIME},
+        }
+
     @given(
         st.dictionaries(
             st.sampled_from(
@@ -267,18 +306,17 @@ class TestConversion:
                     "firstTimestamp",
                     "lastTimestamp",
                     "count",
-                    "reportingComponent",
-                    "reportingInstance",
-                    "series",
                     "related",
                     "metadata",
                 ]
             ),
             st.one_of(st.text(), st.integers(), st.dictionaries(st.text(), st.text())),
-        )
+        ),
+        st.fixed_dictionaries({"reportingComponent": st.text(), "reportingInstance": st.text()}),
+        st.fixed_dictionaries({}, optional={"series": st.fixed_dictionaries({"count": st.integers()})}),
     )
-    def test_there_and_back(self, fields: Object) -> None:
-        stored = {**fields, "apiVersion": "v1", "kind": "Event"}
+    def test_there_and_back(self, fields: Object, reporter: Object, series: Object) -> None:
+        stored = {**fields, **reporter, **series, "apiVersion": "v1", "kind": "Event"}
         shown = from_core(stored)
         assert shown["apiVersion"] == "events.k8s.io/v1"
         assert not {"involvedObject", "message", "source", "count", "reportingComponent"} & shown.keys()

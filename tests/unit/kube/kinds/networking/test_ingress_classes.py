@@ -107,6 +107,10 @@ def test_the_controller_stays() -> None:
     assert update(CLASSES, changed(old, "spec", "controller", "example.com/b"), old) == [
         'spec.controller: Invalid value: "example.com/b": field is immutable'
     ]
+    assert update(CLASSES, {**old, "spec": {}}, old) == [
+        'spec.controller: Invalid value: "": field is immutable',
+        "spec.controller: Required value",
+    ]
 
 
 def test_generation() -> None:

@@ -267,6 +267,7 @@ class TestTable:
     def test_an_empty_row(self) -> None:
         row = cells(INGRESSES, created(INGRESSES, _ingress()))
         assert (row["Class"], row["Address"], row["Ports"]) == ("<none>", "", "80")
+        assert cells(INGRESSES, created(INGRESSES, _ingress(ingressClassName="")))["Class"] == ""
 
     @pytest.mark.parametrize(
         ("hosts", "text"),

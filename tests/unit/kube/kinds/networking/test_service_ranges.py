@@ -95,6 +95,7 @@ class TestAddresses:
         [
             ({}, "services/default/web"),
             ({"namespace": ""}, "services/web"),
+            ({"namespace": "", "name": ""}, "services/"),
             ({"group": "example.com", "resource": "Things"}, "things.example.com/default/web"),
         ],
     )

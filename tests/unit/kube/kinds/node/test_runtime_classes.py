@@ -103,9 +103,18 @@ def test_bad(runtime_class: Object, complaints: list[str]) -> None:
     agree(creation(CLASSES, runtime_class), complaints)
 
 
-def test_amounts_are_written_as_kubernetes_writes_them() -> None:
-    made = created(CLASSES, _with(overhead={"podFixed": {"cpu": "1000m", "memory": "1024Mi"}}))
-    assert made["overhead"] == {"podFixed": {"cpu": "1", "memory": "1Gi"}}
+def test_amounts_are_not_rounded() -> None:
+    """Unlike those of pods."""
+    amounts = {"podFixed": {"cpu": "100u", "memory": "1Gi"}}
+    assert created(CLASSES, _with(overhead=amounts))["overhead"] == amounts
+
+
+def test_a_toleration_is_told_as_go_prints_it() -> None:
+    toleration = {"key": "a", "operator": "Exists", "effect": "NoSchedule"}
+    assert creation(CLASSES, _with(scheduling={"tolerations": [toleration, toleration]})) == [
+        'scheduling.tolerations[1]: Duplicate value: {"Key":"a","Operator":"Exists","Value":"","Effect":"NoSchedule",'
+        '"TolerationSeconds":null}'
+    ]
 
 
 def test_the_handler_stays() -> None:

@@ -63,6 +63,8 @@ def test_only_amounts_change() -> None:
         'nodeTopology: Invalid value: {"matchLabels":{"a":"b"}}: field is immutable',
         'storageClassName: Invalid value: "io2": field is immutable',
     ]
+    nameless = update(CAPACITIES, {"nodeTopology": ZONE_A}, old)
+    assert nameless[-1] == 'storageClassName: Invalid value: "": field is immutable'
 
 
 def test_old_labels_of_nodes_are_warned_about() -> None:

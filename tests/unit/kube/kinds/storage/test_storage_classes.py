@@ -130,3 +130,5 @@ def test_table(annotations: dict[str, str], name: str) -> None:
         "AllowVolumeExpansion": True,
         "Age": "0s",
     }
+    row = cells(CLASSES, {**made, "reclaimPolicy": "", "volumeBindingMode": ""})
+    assert (row["ReclaimPolicy"], row["VolumeBindingMode"]) == ("", "")

@@ -66,6 +66,7 @@ def test_good(attachment: Object) -> None:
         ),
         (_inline(capacity={"storage": "1Gi"}), [f"{HERE}.capacity: Forbidden: {NOT_INLINE}"]),
         (_inline(claimRef={"name": "x"}), [f"{HERE}.claimRef: Forbidden: {NOT_INLINE}"]),
+        (_inline(claimRef={}), [f"{HERE}.claimRef: Forbidden: {NOT_INLINE}"]),
         (_inline(storageClassName="gp3"), [f"{HERE}.storageClassName: Forbidden: {NOT_INLINE}"]),
         (
             _inline(csi={"driver": "", "volumeHandle": ""}),
@@ -92,7 +93,10 @@ def test_somebody_must_attach() -> None:
 def test_the_specification_stays() -> None:
     old = created(ATTACHMENTS, _attachment())
     assert update(ATTACHMENTS, changed(old, "metadata", "labels", {"a": "b"}), old) == []
-    agree(update(ATTACHMENTS, changed(old, "spec", "nodeName", "n2"), old), ["spec: Invalid value: {…"])
+    assert update(ATTACHMENTS, changed(old, "spec", "nodeName", "n2"), old) == [
+        'spec: Invalid value: {"Attacher":"ebs.csi.aws.com","Source":{"PersistentVolumeName":"pv-1",'
+        '"InlineVolumeSpec":null},"NodeName":"n2"}: field is immutable'
+    ]
 
 
 class TestStatus:
