@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(16 << 20), "MALLOC_TRIM_THRESHOLD_": str(64 << 20)}
+"""An answer of some megabytes is made in memory that the process has already: else glibc asks the kernel for each,
+gives it back at once, and the kernel clears every page again. Larger ones are still given back.
+https://www.gnu.org/software/libc/manual/html_node/Memory-Allocation-Tunables.html
+"""
+
 
 def passed_on(inherited: Mapping[str, str]) -> dict[str, str]:
     """All but the wish not to compile: what starts us often is worth compiling once, whatever suits the caller's own
-    scripts.
+    scripts. With it, unless the caller knows better, how glibc is to keep memory.
     """
-    return {name: value for name, value in inherited.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    kept = {name: value for name, value in inherited.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return {**_MEMORY, **kept}

@@ -71,7 +71,7 @@ class Reinvoker(Protocol):
 class _Plan:
     """Who is to look at one kind of request."""
 
-    __slots__ = ("mutating", "reinvokes", "validating")
+    __slots__ = ("mutating", "noting", "reinvokes", "validating")
 
     def __init__(
         self, plugins: Sequence[AdmissionPlugin], info: ResourceInfo, subresource: str, operation: str
@@ -79,7 +79,11 @@ class _Plan:
         concerned = [(plugin, _concerns(plugin, info, subresource, operation)) for plugin in plugins]
         self.mutating = tuple(plugin for plugin, (mutates, _) in concerned if mutates)
         self.validating = tuple(plugin for plugin, (_, validates) in concerned if validates)
-        self.reinvokes = any(hasattr(plugin, "mutate_noting") for plugin in self.mutating)
+        self.noting = tuple(
+            cast("Reinvoker", plugin).mutate_noting if hasattr(plugin, "mutate_noting") else None
+            for plugin in self.mutating
+        )
+        self.reinvokes = any(note is not None for note in self.noting)
 
 
 def _concerns(plugin: AdmissionPlugin, info: ResourceInfo, subresource: str, operation: str) -> tuple[bool, bool]:
@@ -133,9 +137,8 @@ class Chain:
 
 
 async def _round(plan: _Plan, admission: Admission, reinvocation: Reinvocation) -> None:
-    for plugin in plan.mutating:
-        noting: Reinvoker | None = cast("Reinvoker", plugin) if hasattr(plugin, "mutate_noting") else None
-        if noting is not None:
-            await noting.mutate_noting(admission, reinvocation)
-        else:
+    for plugin, note in zip(plan.mutating, plan.noting, strict=True):
+        if note is None:
             await plugin.mutate(admission)
+        else:
+            await note(admission, reinvocation)

@@ -75,20 +75,19 @@ class Whole:
         return orjson.dumps(obj)
 
     async def many(self, entries: Sequence[Entry], revision: int, continue_token: str, remaining: int | None) -> bytes:
+        info = self._served.info
+        metadata = _list_metadata(revision, continue_token, remaining)
+        head = _list_head(info.list_kind or f"{info.kind}List", info.api_version, metadata)
         if self._served.passes_bytes:
-            head, spliced = codec.ITEM_HEAD, codec.spliced
-            items = [spliced(entry.value, entry.revision, head) for entry in entries]
+            parts = [head, *codec.listed((entry.value, entry.revision) for entry in entries), b"]}"]
         else:
             objects = await decoded(self._served, [(entry.value, entry.revision) for entry in entries])
             if not self._served.custom:
                 for obj in objects:
                     obj.pop("kind", None)
                     obj.pop("apiVersion", None)
-            items = [orjson.dumps(obj) for obj in objects]
-        info = self._served.info
-        metadata = _list_metadata(revision, continue_token, remaining)
-        head = _list_head(info.list_kind or f"{info.kind}List", info.api_version, metadata)
-        return b"%b%b]}" % (head, b",".join(items))
+            parts = [head, b",".join([orjson.dumps(obj) for obj in objects]), b"]}"]
+        return b"".join(parts)  # once: bodies may be large
 
 
 class _Metadata(msgspec.Struct):

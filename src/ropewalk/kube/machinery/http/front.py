@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from ropewalk.base.errors import Fault, Retryable
@@ -154,7 +154,7 @@ class Front:
 
     def _set_user(self, exchange: Exchange, user: User) -> None:
         exchange.call.user = user
-        exchange.call.attributes = replace(exchange.call.attributes, user=user)
+        exchange.call.attributes = exchange.call.attributes.by(user)
 
     async def _admitted(self, exchange: Exchange, *, long_running: bool) -> Response:
         flow_control = self._steps.flow_control

@@ -180,6 +180,8 @@ class Cache:
         return self._object(key) if key in self._values else None
 
     def all(self, namespace: str | None = None) -> list[Object]:
+        if not self._values:  # of most kinds that admission asks about there are none
+            return []
         prefix = keys.prefix(self._served.storage, namespace)
         return [self._object(key) for key in self._keys.under(prefix)]
 

@@ -10,6 +10,8 @@ A list or a watch copies bytes. Selecting by label reads the labels alone (`Peek
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 import msgspec
 import orjson
 
@@ -56,6 +58,18 @@ ITEM_HEAD = b'{"metadata":{"resourceVersion":"'
 def spliced(value: bytes, revision: int, head: bytes) -> bytes:
     """The stored value as served: `head`, the revision, and the rest of it."""
     return b'%b%d",%b' % (head, revision, value[_SPLICE:])
+
+
+def listed(values: Iterable[tuple[bytes, int]]) -> Iterator[bytes]:
+    """Stored (value, revision) pairs as a list's items, with commas: in parts to be joined, since each join copies."""
+    start = ITEM_HEAD
+    for value, revision in values:
+        yield b'%b%d",' % (start, revision)
+        yield value[_SPLICE:]
+        start = _NEXT_ITEM
+
+
+_NEXT_ITEM = b"," + ITEM_HEAD
 
 
 class PeekMetadata(msgspec.Struct):
