@@ -94,7 +94,7 @@ def encoded(body: bytes, *, status: int = 200, media_type: str = JSON) -> Respon
 
 
 def add_warnings(response: Response, warnings: Sequence[str]) -> None:
-    """`Warning: 299 - "…"` headers, joined: each text once, up to the bound."""
+    """`Warning: 299 - "…"` headers, joined: each text once, up to the bound; in UTF-8, as Go writes them."""
     told: list[str] = []
     size = 0
     for text in dict.fromkeys(warnings):
@@ -105,7 +105,7 @@ def add_warnings(response: Response, warnings: Sequence[str]) -> None:
             break
         told.append(f'299 - "{quoted}"')
     if told:
-        response.headers["warning"] = ", ".join(told)
+        response.headers["warning"] = ", ".join(told).encode().decode("latin-1")
 
 
 _REFUSALS = {
