@@ -7,11 +7,12 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from ropewalk.kube.machinery import addresses, names
-from ropewalk.kube.machinery.fields import FieldErrors, Path
-from ropewalk.kube.machinery.objects import Object
+from ropewalk.kube.machinery.fields import ROOT, FieldErrors, Path
+from ropewalk.kube.machinery.objects import Object, at
 
 PROTOCOLS = ("SCTP", "TCP", "UDP")
-LOAD_BALANCER_WIDTH = 16
+POINTS = ROOT / "status" / "loadBalancer" / "ingress"
+"""Where services and ingresses say through which points they are reached."""
 
 
 def validate_endpoint_ip(text: str, path: Path, errors: FieldErrors) -> None:
@@ -52,11 +53,11 @@ def validate_ip(text: str, path: Path, errors: FieldErrors, kept: Collection[str
     return not problems
 
 
-def validate_points(points: Sequence[Object], old: Sequence[Object], path: Path, errors: FieldErrors) -> None:
+def validate_points(new: Object, old: Object, errors: FieldErrors) -> None:
     """The points of a load balancer's status, without `ipMode`."""
-    kept = [point["ip"] for point in old if point.get("ip")]
-    for index, point in enumerate(points):
-        here = path / index
+    kept = [point["ip"] for point in points_of(old) if point.get("ip")]
+    for index, point in enumerate(points_of(new)):
+        here = POINTS / index
         if ip := point.get("ip"):
             validate_ip(ip, here / "ip", errors, kept)
         if hostname := point.get("hostname"):
@@ -65,9 +66,23 @@ def validate_points(points: Sequence[Object], old: Sequence[Object], path: Path,
                 errors.invalid(here / "hostname", hostname, "must be a DNS name, not an IP address")
 
 
-def points_text(points: Sequence[Object]) -> str:
+def point_warnings(obj: Object) -> list[str]:
+    """Of a service's or an ingress' status."""
+    return [
+        warning
+        for index, point in enumerate(points_of(obj))
+        for warning in addresses.ip_warnings(str(POINTS / index), point.get("ip", ""))
+    ]
+
+
+def points_of(obj: Object) -> Sequence[Object]:
+    """Of a service or an ingress: the points of its load balancer."""
+    return at(obj, "status", "loadBalancer", "ingress") or ()
+
+
+def points_text(obj: Object) -> str:
     """As a table shows them."""
-    return ",".join(sorted({found for point in points if (found := point.get("ip") or point.get("hostname"))}))
+    return ",".join(sorted({found for point in points_of(obj) if (found := point.get("ip") or point.get("hostname"))}))
 
 
 def validate_reference(reference: Object, path: Path, errors: FieldErrors) -> None:

@@ -160,6 +160,10 @@ class Strategy:
         """`Warning:` headers for a create (`old` None) or update."""
         return []
 
+    def status_warnings(self, new: Object, old: Object) -> list[str]:
+        """The same for a write of the status."""
+        return []
+
     # --- deletion
 
     def is_held(self, obj: Object) -> bool:

@@ -9,7 +9,9 @@ import pytest
 from ropewalk.kube.kinds.catalogue import plain_strategies
 from ropewalk.kube.kinds.table import RESOURCES
 from ropewalk.kube.machinery.objects import Json, Object, copied
+from ropewalk.kube.machinery.registry.aspects import MAIN, STATUS, Aspect, nothing
 from ropewalk.kube.machinery.resources import GroupResource
+from ropewalk.kube.machinery.strategy import Strategy
 
 STRATEGIES = plain_strategies()
 KINDS = sorted(
@@ -88,3 +90,47 @@ def test_what_comes_along(kind: GroupResource) -> None:
 @pytest.mark.parametrize("kind", sorted(STRATEGIES), ids=str)
 def test_what_is_never_owned(kind: GroupResource) -> None:
     assert STRATEGIES[kind].reset_fields == RESET.get(kind.resource, {})
+
+
+ODD = 'non-standard IP address "010.0.0.1" will be considered invalid in a future Kubernetes release: use "10.0.0.1"'
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "warnings"),
+    [
+        (
+            GroupResource("", "services"),
+            {"loadBalancer": {"ingress": [{"hostname": "a.b"}, {"ip": "010.0.0.1"}]}},
+            [f"status.loadBalancer.ingress[1]: {ODD}"],
+        ),
+        (
+            GroupResource("networking.k8s.io", "ingresses"),
+            {"loadBalancer": {"ingress": [{"ip": "10.0.0.1"}, {"ip": "010.0.0.1"}]}},
+            [f"status.loadBalancer.ingress[1]: {ODD}"],
+        ),
+        (
+            GroupResource("", "pods"),
+            {"podIPs": [{"ip": "010.0.0.1"}], "hostIPs": [{"ip": "10.0.0.1"}, {"ip": "010.0.0.1"}]},
+            [f"status.podIPs[0].ip: {ODD}", f"status.hostIPs[1].ip: {ODD}"],
+        ),
+        (GroupResource("", "nodes"), {"addresses": [{"type": "InternalIP", "address": "010.0.0.1"}]}, []),
+    ],
+    ids=str,
+)
+def test_warnings(kind: GroupResource, status: Object, warnings: list[str]) -> None:
+    old: Object = {"metadata": {"name": "one"}, "spec": {}, "status": {}}
+    strategy = STRATEGIES[kind]
+    assert STATUS.warn(strategy, {**old, "status": status}, old) == warnings
+
+
+def test_each_door_warns_of_its_own() -> None:
+    class Warning(Strategy):
+        def warnings(self, new: Object, old: Object | None) -> list[str]:
+            return ["main"]
+
+        def status_warnings(self, new: Object, old: Object) -> list[str]:
+            return ["status"]
+
+    strategy = Warning()
+    other = Aspect("other", nothing, nothing, lambda strategy, new, old, errors: None)
+    assert [door.warn(strategy, {}, {}) for door in (MAIN, STATUS, other)] == [["main"], ["status"], []]

@@ -1,4 +1,4 @@
-"""Checks that many rules of a pod share: formats of names, amounts, addresses and paths, each in Kubernetes' own words.
+"""Checks that many rules of a pod share: formats of names, amounts and paths, each in Kubernetes' own words.
 
 Knows no field. Answers to formats are remembered, because the same few names stand in thousands of pods. Rules read a
 field's absence, an empty string and a zero alike where Kubernetes does.
@@ -6,14 +6,13 @@ field's absence, an empty string and a zero alike where Kubernetes does.
 
 from __future__ import annotations
 
-import ipaddress
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from decimal import ROUND_CEILING, Decimal
 from functools import lru_cache
 
 from ropewalk.kube.machinery import names, quantities
-from ropewalk.kube.machinery.fields import FieldErrors, Path, spelled
+from ropewalk.kube.machinery.fields import FieldErrors, Path
 from ropewalk.kube.machinery.objects import Json, Object
 
 REMEMBERED = 8192
@@ -22,8 +21,6 @@ RESERVED_STEP = ".."
 NOT_NEGATIVE = "must be greater than or equal to 0"
 POSITIVE = "must be greater than zero"
 FILE_MODE = "must be a number between 0 and 0777 (octal), both inclusive"
-_BAD_IP = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"
-_RELAXED_VARIABLE = "a valid environment variable name must consist only of printable ASCII characters other than '='"
 _UNDERSCORED_LABEL = "_?[a-z0-9]([-_a-z0-9]*[a-z0-9])?"
 _UNDERSCORED = re.compile(rf"{_UNDERSCORED_LABEL}(\.{_UNDERSCORED_LABEL})*")
 
@@ -38,18 +35,9 @@ qualified_problems = _remembered(names.qualified_name)
 label_value_problems = _remembered(names.label_value)
 port_name_problems = _remembered(names.port_name)
 config_key_problems = _remembered(names.config_map_key)
+variable_problems = _remembered(names.env_var_name)
 header_problems = _remembered(names.http_header_name)
 prefix_problems = _remembered(lambda value: names.dns1123_subdomain(value, prefix=True))
-
-
-@lru_cache(maxsize=REMEMBERED)
-def variable_problems(value: str) -> tuple[str, ...]:
-    """An environment variable's name, by the relaxed rule that has held since 1.34."""
-    if not value:
-        return ("environment variable name must be non-empty",)
-    if any(not " " <= letter <= "~" or letter == "=" for letter in value):
-        return (_RELAXED_VARIABLE,)
-    return ()
 
 
 @lru_cache(maxsize=REMEMBERED)
@@ -65,38 +53,6 @@ def search_domain_problems(value: str) -> tuple[str, ...]:
             f" '{_UNDERSCORED.pattern}')"
         )
     return tuple(found)
-
-
-@lru_cache(maxsize=REMEMBERED)
-def address(value: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    """An IP address as fields older than strict checking take it: octets may have leading zeros."""
-    text = value
-    if "." in text:
-        head, colon, tail = text.rpartition(":")
-        text = head + colon + ".".join(octet.lstrip("0") or octet[-1:] for octet in tail.split("."))
-    try:
-        return None if "%" in text else ipaddress.ip_address(text)
-    except ValueError:
-        return None
-
-
-def check_address(errors: FieldErrors, path: Path, value: str, kept: Sequence[str] = ()) -> None:
-    """`kept`: values that stood there before, and may stay whatever they are."""
-    if value not in kept and address(value) is None:
-        errors.invalid(path, value, _BAD_IP)
-
-
-def address_warnings(path: Path, value: str) -> list[str]:
-    found = address(value)
-    if found is None:
-        return []
-    mapped = found.ipv4_mapped if isinstance(found, ipaddress.IPv6Address) else None
-    if mapped is not None or (isinstance(found, ipaddress.IPv4Address) and str(found) != value):
-        text = f"non-standard IP address {spelled(value)} will be considered invalid in a future Kubernetes release"
-        return [f"{path}: {text}: use {spelled(str(mapped or found))}"]
-    if str(found) != value:
-        return [f"{path}: IPv6 address {spelled(value)} should be in RFC 5952 canonical format ({spelled(str(found))})"]
-    return []
 
 
 def check_format(

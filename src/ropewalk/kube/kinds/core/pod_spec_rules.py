@@ -14,7 +14,6 @@ from ropewalk.kube.kinds.core.affinity import validate_affinity
 from ropewalk.kube.kinds.core.checks import (
     LARGEST_INT32,
     between,
-    check_address,
     check_format,
     label_problems,
     qualified_problems,
@@ -36,6 +35,7 @@ from ropewalk.kube.kinds.core.topology_spread import validate_spread_constraints
 from ropewalk.kube.kinds.core.variables import check_file_volumes
 from ropewalk.kube.kinds.core.volume_rules import validate_volumes
 from ropewalk.kube.kinds.core.windows_options import validate_host_process
+from ropewalk.kube.kinds.endpoint_addresses import validate_ip
 from ropewalk.kube.kinds.go_spelling import go_printed
 from ropewalk.kube.machinery import names
 from ropewalk.kube.machinery.fields import FieldErrors, Path
@@ -142,7 +142,7 @@ def _validate_rest(spec: Object, path: Path, errors: FieldErrors) -> None:
         validate_tolerations(tolerations, path / "tolerations", errors)
     for index, alias in enumerate(get("hostAliases") or ()):
         here = path / "hostAliases" / index
-        check_address(errors, here / "ip", alias.get("ip", ""))
+        validate_ip(alias.get("ip", ""), here / "ip", errors)
         for place, name in enumerate(alias.get("hostnames") or ()):
             check_format(errors, here / "hostnames" / place, "", name, subdomain_problems)
     if name := get("priorityClassName"):
@@ -238,7 +238,7 @@ def _validate_dns(config: Object | None, policy: str, path: Path, errors: FieldE
         text = f"must not have more than {_MOST_NAMESERVERS} nameservers"
         errors.invalid(path / "nameservers", servers, text)
     for index, server in enumerate(servers):
-        check_address(errors, path / "nameservers" / index, server)
+        validate_ip(server, path / "nameservers" / index, errors)
     searches = config.get("searches") or []
     if len(searches) > _MOST_SEARCHES:
         errors.invalid(path / "searches", searches, f"must not have more than {_MOST_SEARCHES} search paths")

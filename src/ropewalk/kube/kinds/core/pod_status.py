@@ -4,18 +4,16 @@ https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Sequence
 
 from ropewalk.kube.kinds.core.checks import (
-    address,
-    address_warnings,
-    check_address,
     check_format,
     check_id,
     qualified_problems,
     subdomain_problems,
 )
+from ropewalk.kube.kinds.endpoint_addresses import validate_ip
+from ropewalk.kube.machinery import addresses
 from ropewalk.kube.machinery.errors import Cause
 from ropewalk.kube.machinery.fields import ROOT, FieldErrors, Path
 from ropewalk.kube.machinery.objects import Object
@@ -78,13 +76,13 @@ def mirror_addresses(status: Object) -> None:
         status["podIP"] = every[0].get("ip", "")
 
 
-def status_warnings(pod: Object) -> list[str]:
+def address_warnings(pod: Object) -> list[str]:
     status = pod.get("status") or {}
     return [
         warning
         for step in ("podIPs", "hostIPs")
         for index, found in enumerate(status.get(step) or ())
-        for warning in address_warnings(STATUS / step / index / "ip", found.get("ip", ""))
+        for warning in addresses.ip_warnings(str(STATUS / step / index / "ip"), found.get("ip", ""))
     ]
 
 
@@ -183,14 +181,14 @@ def _check_addresses(step: str, status: Object, before: Object, errors: FieldErr
     listed = [found.get("ip", "") for found in status.get(step) or ()]
     kept = [found.get("ip", "") for found in before.get(step) or ()]
     for index, value in enumerate(listed):
-        check_address(errors, STATUS / step / index, value, kept)
+        validate_ip(value, STATUS / step / index, errors, kept)
     if len(listed) > 1:
-        wrong = next((place for place, value in enumerate(listed) if address(value) is None), None)
+        parsed = [addresses.parse_ip(value) for value in listed]
+        wrong = parsed.index(None) if None in parsed else None
         if wrong is not None:
             text = f"Internal error: failed to check for dual stack with error:invalid IP[{wrong}]: {listed[wrong]}"
             errors.causes.append(Cause("InternalError", text, str(STATUS / step)))
-        families = {type(address(value)) for value in listed}
-        if len(listed) > 2 or families != {ipaddress.IPv4Address, ipaddress.IPv6Address}:
+        if len(listed) > 2 or {found.version for found in parsed if found} != {4, 6}:
             errors.invalid(STATUS / step, [{"IP": value} for value in listed], _FAMILIES)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ropewalk.kube.kinds.core.affinity import PREFERRED, REQUIRED
-from ropewalk.kube.kinds.core.checks import address_warnings, canonical, is_fractional, label_value_problems
+from ropewalk.kube.kinds.core.checks import canonical, is_fractional, label_value_problems
 from ropewalk.kube.kinds.core.overlapping_paths import overlap_warnings
 from ropewalk.kube.kinds.core.pod_annotations import (
     APP_ARMOR,
@@ -17,6 +17,7 @@ from ropewalk.kube.kinds.core.pod_annotations import (
     profile_of_annotation,
 )
 from ropewalk.kube.kinds.core.pod_spec_rules import CONTAINER_LISTS
+from ropewalk.kube.machinery import addresses
 from ropewalk.kube.machinery.fields import ROOT, Path, spelled
 from ropewalk.kube.machinery.objects import Object
 
@@ -101,9 +102,9 @@ def _warnings(holder: Object, path: Path, *, of_template: bool) -> list[str]:
     if affinity := spec.get("affinity"):
         found += _of_pod_affinity(affinity, here / "affinity")
     for index, server in enumerate((spec.get("dnsConfig") or {}).get("nameservers") or ()):
-        found += address_warnings(here / "dnsConfig" / "nameservers" / index, server)
+        found += addresses.ip_warnings(str(here / "dnsConfig" / "nameservers" / index), server)
     for index, alias in enumerate(spec.get("hostAliases") or ()):
-        found += address_warnings(here / "hostAliases" / index / "ip", alias.get("ip", ""))
+        found += addresses.ip_warnings(str(here / "hostAliases" / index / "ip"), alias.get("ip", ""))
     return found
 
 

@@ -23,6 +23,7 @@ from ropewalk.kube.kinds.core.pod_resources import quality_of_service
 from ropewalk.kube.kinds.core.pod_spec import default_pod
 from ropewalk.kube.kinds.core.pod_status import (
     FINISHED,
+    address_warnings,
     mirror_addresses,
     set_condition,
     settle_status,
@@ -129,6 +130,9 @@ class Pods(Strategy):
             text = "this is used in the Pod's hostname, which can result in surprising behavior"
             found.insert(0, f"metadata.name: {text}; a DNS label is recommended: [{' '.join(problems)}]")
         return found
+
+    def status_warnings(self, new: Object, old: Object) -> list[str]:
+        return address_warnings(new)
 
     def grace_seconds(self, obj: Object, asked: int | None) -> int | None:
         """What the deleter asks, or else the pod; nothing where no kubelet has to stop anything."""

@@ -20,6 +20,8 @@ from ropewalk.kube.kinds.core.service_shape import (
     type_of,
 )
 from ropewalk.kube.kinds.endpoint_addresses import (
+    POINTS,
+    points_of,
     validate_endpoint_ip,
     validate_ip,
     validate_points,
@@ -216,14 +218,13 @@ def validate_kept(new: Object, old: Object, errors: FieldErrors) -> None:
 
 
 def validate_status(service: Object, old: Object, errors: FieldErrors) -> None:
-    points, before = (at(obj, "status", "loadBalancer", "ingress") or () for obj in (service, old))
-    path = ROOT / "status" / "loadBalancer" / "ingress"
+    points = points_of(service)
     if type_of(service) != LOAD_BALANCER and points:
-        errors.forbidden(path, "may only be used when `spec.type` is 'LoadBalancer'")
+        errors.forbidden(POINTS, "may only be used when `spec.type` is 'LoadBalancer'")
         return
-    validate_points(points, before, path, errors)
+    validate_points(service, old, errors)
     for index, point in enumerate(points):
-        mode, here = point.get("ipMode"), path / index / "ipMode"
+        mode, here = point.get("ipMode"), POINTS / index / "ipMode"
         if mode is None:
             if point.get("ip"):
                 errors.required(here, "must be specified when `ip` is set")

@@ -36,7 +36,7 @@ from ropewalk.kube.kinds.core.service_shape import (
     type_of,
     uses_node_ports,
 )
-from ropewalk.kube.kinds.endpoint_addresses import points_text
+from ropewalk.kube.kinds.endpoint_addresses import point_warnings, points_of, points_text
 from ropewalk.kube.machinery import addresses, names
 from ropewalk.kube.machinery.fields import FieldErrors
 from ropewalk.kube.machinery.objects import Object, annotations_of, at
@@ -90,7 +90,7 @@ class Services(Strategy):
             spec["internalTrafficPolicy"] = "Cluster"
         if spec["type"] == LOAD_BALANCER:
             spec.setdefault("allocateLoadBalancerNodePorts", True)
-            for point in at(obj, "status", "loadBalancer", "ingress") or ():
+            for point in points_of(obj):
                 if point.get("ip"):
                     point.setdefault("ipMode", "VIP")
 
@@ -135,6 +135,9 @@ class Services(Strategy):
 
     def warnings(self, new: Object, old: Object | None) -> list[str]:
         return service_warnings(new)
+
+    def status_warnings(self, new: Object, old: Object) -> list[str]:
+        return point_warnings(new)
 
 
 def _default_affinity(spec: Object) -> None:
@@ -245,7 +248,7 @@ def _external_text(service: Object) -> str:
     if kind in (CLUSTER_IP, NODE_PORT):
         return external or "<none>"
     if kind == LOAD_BALANCER:
-        points = points_text(at(service, "status", "loadBalancer", "ingress") or ())
+        points = points_text(service)
         return ",".join(part for part in (points, external) if part) or "<pending>"
     return str(at(service, "spec", "externalName") or "") if kind == EXTERNAL_NAME else "<unknown>"
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ropewalk.kube.kinds.cells import AGE, NAME, pointer, text
-from ropewalk.kube.kinds.endpoint_addresses import points_text, validate_points, validate_reference
+from ropewalk.kube.kinds.endpoint_addresses import point_warnings, points_text, validate_points, validate_reference
 from ropewalk.kube.machinery import addresses, names
 from ropewalk.kube.machinery.fields import ROOT, FieldErrors, Path
 from ropewalk.kube.machinery.objects import Object, annotations_of, at
@@ -38,7 +38,7 @@ class Ingresses(Strategy):
         NAME,
         pointer("Class", "spec", "ingressClassName", none="<none>"),
         text("Hosts", lambda obj: _hosts(at(obj, "spec", "rules") or ())),
-        text("Address", lambda obj: points_text(at(obj, "status", "loadBalancer", "ingress") or ())),
+        text("Address", points_text),
         text("Ports", lambda obj: "80, 443" if at(obj, "spec", "tls") else "80"),
         AGE,
     )
@@ -59,13 +59,15 @@ class Ingresses(Strategy):
         _validate(new.get("spec") or {}, _tolerance(old.get("spec") or {}), errors)
 
     def validate_status_update(self, new: Object, old: Object, errors: FieldErrors) -> None:
-        now, before = (at(found, "status", "loadBalancer", "ingress") or () for found in (new, old))
-        validate_points(now, before, ROOT / "status" / "loadBalancer" / "ingress", errors)
+        validate_points(new, old, errors)
 
     def warnings(self, new: Object, old: Object | None) -> list[str]:
         if old is None and CLASS_ANNOTATION in annotations_of(new) and at(new, "spec", "ingressClassName") is None:
             return [f"annotation \"{CLASS_ANNOTATION}\" is deprecated, please use 'spec.ingressClassName' instead"]
         return []
+
+    def status_warnings(self, new: Object, old: Object) -> list[str]:
+        return point_warnings(new)
 
 
 def _hosts(rules: Sequence[Object]) -> str:

@@ -180,7 +180,7 @@ class Writes:
                 wanted["metadata"] = dict(wanted["metadata"], resourceVersion="")
             return Proposal(subresources.scaled(old, wanted, paths))
 
-        aspect = Aspect("scale", MAIN.reset, MAIN.prepare, MAIN.validate)
+        aspect = replace(MAIN, name="scale")
         written = await self._registry.writer.update(
             served, route.namespace, route.name, change, call, options, aspect=aspect
         )

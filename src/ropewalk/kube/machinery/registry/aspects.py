@@ -22,6 +22,8 @@ class Aspect:
     """
     prepare: Callable[[Strategy, Object, Object], None]
     validate: Callable[[Strategy, Object, Object, FieldErrors], None]
+    warn: Callable[[Strategy, Object, Object], list[str]] = lambda strategy, new, old: []
+    """`Warning:` headers; most doors have none."""
 
 
 def _reset_main(strategy: Strategy, new: Object, old: Object) -> None:
@@ -34,12 +36,14 @@ MAIN = Aspect(
     _reset_main,
     lambda strategy, new, old: strategy.prepare_update(new, old),
     lambda strategy, new, old, errors: strategy.validate_update(new, old, errors),
+    lambda strategy, new, old: strategy.warnings(new, old),
 )
 STATUS = Aspect(
     "status",
     lambda strategy, new, old: strategy.prepare_status_update(new, old),
     lambda strategy, new, old: strategy.prepare_status_update(new, old),
     lambda strategy, new, old, errors: strategy.validate_status_update(new, old, errors),
+    lambda strategy, new, old: strategy.status_warnings(new, old),
 )
 
 

@@ -195,10 +195,10 @@ class Writer:
         new = admission.object
         self._warn_of_doubles(new, call)
         keep(new["metadata"], old["metadata"], "generation")
+        served.complete(new)
         aspect.prepare(served.strategy, new, old)
         served.strategy.stamp(new, old, call.user, self._clock.wall())
         metadata.fill_update(new, old)
-        served.complete(new)
         undo = await served.strategy.before_update(new, old, self._api, dry_run=call.dry_run)
         with _undone(undo, call.dry_run):
             found = FieldErrors()
@@ -206,7 +206,7 @@ class Writer:
             aspect.validate(served.strategy, new, old, found)
             if found:
                 raise found.fault(served.info.kind, served.info.group, name)
-            call.warnings.extend(served.strategy.warnings(new, old))
+            call.warnings.extend(aspect.warn(served.strategy, new, old))
             admission.object = new
             await self._chain.validate(admission)
             return await self._write(served, entry, new, old, call)

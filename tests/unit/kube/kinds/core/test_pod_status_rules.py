@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from ropewalk.kube.kinds.core.bindings import bind, check_binding
-from ropewalk.kube.kinds.core.pod_status import set_condition, status_warnings
+from ropewalk.kube.kinds.core.pod_status import set_condition
 from ropewalk.kube.machinery.errors import StatusFault
 from ropewalk.kube.machinery.fields import FieldErrors
 from ropewalk.kube.machinery.objects import copied
@@ -168,7 +168,7 @@ def test_a_status_brings_labels_and_nothing_of_the_spec() -> None:
 
 def test_odd_addresses_are_warned_of() -> None:
     pod = changed(made(), {"status.podIPs": [{"ip": "010.0.0.1"}, {"ip": "fd00:0::1"}]})
-    assert status_warnings(pod) == [
+    assert PODS.status_warnings(pod, pod) == [
         'status.podIPs[0].ip: non-standard IP address "010.0.0.1" will be considered invalid in a future Kubernetes'
         ' release: use "10.0.0.1"',
         'status.podIPs[1].ip: IPv6 address "fd00:0::1" should be in RFC 5952 canonical format ("fd00::1")',
