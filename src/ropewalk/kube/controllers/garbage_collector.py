@@ -154,14 +154,16 @@ class GarbageCollector:
         for dependent in self._graph.dependents(node.uid):
             if dependent.waits_for_dependents:
                 live = await self._live(node.resource, node.namespace, node.name)
-                if live is None:
-                    return
-                references = [
-                    {**reference, "blockOwnerDeletion": False}
-                    for reference in metadata(live).get("ownerReferences") or ()
-                ]
-                await self._patch(node, {"metadata": {"ownerReferences": references}}, live)
+                if live is not None:
+                    await self._unblock(node, live)
                 return
+
+    async def _unblock(self, node: Node, live: Object) -> None:
+        """Its owners need not wait for it."""
+        references = [
+            {**reference, "blockOwnerDeletion": False} for reference in metadata(live).get("ownerReferences") or ()
+        ]
+        await self._patch(node, {"metadata": {"ownerReferences": references}}, live)
 
     async def _orphan(self, node: Node, live: Object) -> Result:
         for dependent in self._graph.dependents(node.uid):
@@ -173,9 +175,12 @@ class GarbageCollector:
 
     async def _finish_foreground(self, node: Node, live: Object) -> Result:
         for dependent in self._graph.dependents(node.uid):
-            self._controller.enqueue(dependent.uid)
+            if not dependent.waits_for_dependents:  # those that wait are told when it is their turn
+                self._controller.enqueue(dependent.uid)
         if not self._graph.blocking(node.uid):
             await self._drop_finalizer(node, live, FOREGROUND)
+        elif self._graph.waits_for_itself(node.uid):
+            await self._unblock(node, live)
         return DONE
 
     # --- effects

@@ -46,6 +46,19 @@ class Graph:
             if any(owner.uid == uid and owner.block_owner_deletion for owner in node.owners)
         ]
 
+    def waits_for_itself(self, uid: str) -> bool:
+        """Whether those that it waits for wait, in the end, for it."""
+        seen: set[str] = set()
+        left = [uid]
+        while left:
+            for node in self.blocking(left.pop()):
+                if node.uid == uid:
+                    return True
+                if node.waits_for_dependents and node.uid not in seen:
+                    seen.add(node.uid)
+                    left.append(node.uid)
+        return False
+
     def observe(self, resource: GroupResource, namespace: str, name: str, metadata: Metadata | None) -> set[str]:
         """Take in what an object is now (None: gone); answers the uids whose fate may have changed by it."""
         place = (resource, namespace, name)
