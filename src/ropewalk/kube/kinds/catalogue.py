@@ -8,6 +8,9 @@ from dataclasses import replace
 
 from ropewalk.kube.kinds.autoscaling.conversion import to_v1, to_v2
 from ropewalk.kube.kinds.converted import converted
+from ropewalk.kube.kinds.core.component_statuses import DEPRECATION as OF_COMPONENT_STATUSES
+from ropewalk.kube.kinds.core.component_statuses import component_statuses
+from ropewalk.kube.kinds.core.endpoints import DEPRECATION as OF_ENDPOINTS
 from ropewalk.kube.kinds.definitions import Definitions
 from ropewalk.kube.kinds.events.conversion import from_core, to_core
 from ropewalk.kube.kinds.table import RESOURCES
@@ -40,6 +43,12 @@ PACKAGES = {
 }
 """Group → the package that has its strategies."""
 
+_DEPRECATED = {
+    ("", "v1", "componentstatuses"): OF_COMPONENT_STATUSES,
+    ("", "v1", "endpoints"): OF_ENDPOINTS,
+}
+"""(group, version, plural) → what every request is warned of."""
+
 Strategies = Mapping[GroupResource, Strategy]
 
 
@@ -67,6 +76,8 @@ def catalogue(definitions: Definitions, strategies: Strategies) -> Iterator[Serv
         elif info.group_resource == autoscalers.group_resource and info != autoscalers:
             older = converted(served.strategy, to_v2, to_v1)
             served = replace(served, strategy=older, stored_as=autoscalers, kept=to_v2, shown=to_v1)
+        elif (info.group, info.plural) == ("", "componentstatuses"):
+            served = replace(served, computed=component_statuses)
         yield served
 
 
@@ -78,4 +89,5 @@ def _served(info: ResourceInfo, definitions: Definitions, strategy: Strategy) ->
         decoding.reader(info.gvk, definitions),
         info.group_resource,
         head=head_of(info, custom=False),
+        warning=_DEPRECATED.get((info.group, info.version, info.plural), ""),
     )

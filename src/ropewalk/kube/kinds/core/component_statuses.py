@@ -4,7 +4,7 @@ https://kubernetes.io/docs/reference/kubernetes-api/cluster-resources/component-
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 
 from ropewalk.kube.kinds.cells import NAME
 from ropewalk.kube.machinery.objects import Json, Object
@@ -12,6 +12,7 @@ from ropewalk.kube.machinery.strategy import Column, Strategy
 
 DEPRECATION = "v1 ComponentStatus is deprecated in v1.19+"
 """Warned about at every request."""
+COMPONENTS = ("scheduler", "controller-manager", "etcd-0")
 
 
 def _condition(obj: Object) -> Object:
@@ -34,13 +35,17 @@ def _of_condition(name: str) -> Column:
 
 
 class ComponentStatuses(Strategy):
-    """Only read, and computed where it is asked for (`component_statuses`): nothing of it is ever stored."""
+    """Only read, and computed where it is asked for (`Served.computed`): nothing of it is ever stored."""
 
     columns = (NAME, Column("Status", _status), _of_condition("message"), _of_condition("error"))
 
 
-def component_statuses(problems: Iterable[tuple[str, str]]) -> list[Object]:
-    """(component, its problem or "") → what a list answers."""
+def component_statuses(problems: Mapping[str, str] | None = None) -> list[Object]:
+    """`problems`: component → what is wrong with it, where something is.
+
+    kube-apiserver asks the health pages of other processes. Here the components are parts of the one that answers, so
+    that its answer is their sign of life; what is known to be wrong with one has to be told.
+    """
     return [
         {
             "apiVersion": "v1",
@@ -48,9 +53,9 @@ def component_statuses(problems: Iterable[tuple[str, str]]) -> list[Object]:
             "metadata": {"name": name},
             "conditions": [
                 {"type": "Healthy", "status": "False", "message": problem}
-                if problem
+                if (problem := (problems or {}).get(name, ""))
                 else {"type": "Healthy", "status": "True", "message": "ok"}
             ],
         }
-        for name, problem in problems
+        for name in COMPONENTS
     ]

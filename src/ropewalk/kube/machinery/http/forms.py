@@ -7,7 +7,7 @@ the whole form splices stored bytes wherever the resource allows it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 import msgspec
@@ -34,6 +34,10 @@ class Form(Protocol):
 
     def object(self, obj: Object) -> bytes:
         """A decoded object in the request's version, standing alone."""
+        ...
+
+    def objects(self, objects: Sequence[Object]) -> bytes:
+        """Decoded objects that stand at no revision, as a list."""
         ...
 
     async def many(
@@ -74,10 +78,16 @@ class Whole:
     def object(self, obj: Object) -> bytes:
         return orjson.dumps(obj)
 
-    async def many(self, entries: Sequence[Entry], revision: int, continue_token: str, remaining: int | None) -> bytes:
+    def objects(self, objects: Sequence[Object]) -> bytes:
+        items = [{key: part for key, part in obj.items() if key not in ("kind", "apiVersion")} for obj in objects]
+        return b"%b%b]}" % (self._list_head({}), b",".join(map(orjson.dumps, items)))
+
+    def _list_head(self, metadata: Object) -> bytes:
         info = self._served.info
-        metadata = _list_metadata(revision, continue_token, remaining)
-        head = _list_head(info.list_kind or f"{info.kind}List", info.api_version, metadata)
+        return _list_head(info.list_kind or f"{info.kind}List", info.api_version, metadata)
+
+    async def many(self, entries: Sequence[Entry], revision: int, continue_token: str, remaining: int | None) -> bytes:
+        head = self._list_head(_list_metadata(revision, continue_token, remaining))
         if self._served.passes_bytes:
             parts = [head, *codec.listed((entry.value, entry.revision) for entry in entries), b"]}"]
         else:
@@ -117,13 +127,18 @@ class MetadataOnly:
     def object(self, obj: Object) -> bytes:
         return self._head + b'"metadata":%b}' % orjson.dumps(obj["metadata"])
 
-    async def many(self, entries: Sequence[Entry], revision: int, continue_token: str, remaining: int | None) -> bytes:
-        items = [self._head + self._cut(entry.value, entry.revision) for entry in entries]
-        metadata = _list_metadata(revision, continue_token, remaining)
+    def objects(self, objects: Sequence[Object]) -> bytes:
+        return self._list({}, map(self.object, objects))
+
+    def _list(self, metadata: Object, items: Iterable[bytes]) -> bytes:
         return b"%b%b]}" % (
             _list_head("PartialObjectMetadataList", self._api_version, metadata),
             b",".join(items),
         )
+
+    async def many(self, entries: Sequence[Entry], revision: int, continue_token: str, remaining: int | None) -> bytes:
+        items = [self._head + self._cut(entry.value, entry.revision) for entry in entries]
+        return self._list(_list_metadata(revision, continue_token, remaining), items)
 
 
 class AsTable:
@@ -143,6 +158,9 @@ class AsTable:
     def object(self, obj: Object) -> bytes:
         metadata = {"resourceVersion": obj["metadata"].get("resourceVersion", "")}
         return orjson.dumps(self._tables.table(self._served, [obj], metadata, self._include, headers=self._headers))
+
+    def objects(self, objects: Sequence[Object]) -> bytes:
+        return orjson.dumps(self._tables.table(self._served, objects, {}, self._include))
 
     async def many(self, entries: Sequence[Entry], revision: int, continue_token: str, remaining: int | None) -> bytes:
         objects = await decoded(self._served, [(entry.value, entry.revision) for entry in entries])

@@ -14,7 +14,7 @@ from ropewalk.kube.machinery.http.forms import AsTable, Form, MetadataOnly, Whol
 from ropewalk.kube.machinery.http.negotiation import Wanted
 from ropewalk.kube.machinery.http.options import first, list_options
 from ropewalk.kube.machinery.http.tables import Tables
-from ropewalk.kube.machinery.objects import Object
+from ropewalk.kube.machinery.objects import Object, name_of
 from ropewalk.kube.machinery.registry import reading
 from ropewalk.kube.machinery.registry.feed import FeedEvent
 from ropewalk.kube.machinery.registry.reading import ListOptions, Watch
@@ -62,6 +62,9 @@ class Reads:
 
     async def get(self, served: Served, exchange: Exchange) -> Response:
         route = exchange.route
+        if served.computed is not None:
+            body = self.form(served, exchange).object(_named(served, served.computed(), route.name))
+            return answers.encoded(body, media_type=exchange.wanted.media_type)
         version = first(exchange.query, "resourceVersion")
         entry = await self._registry.reader.get(served, route.namespace_of(served.info), route.name, version)
         body = await self.form(served, exchange).one(entry.value, int(entry.revision))
@@ -71,6 +74,10 @@ class Reads:
         options = list_options(exchange.query, watch=False)
         reading.validate(options)
         selection = selection_for(served, options)
+        if served.computed is not None:
+            objects = [obj for obj in served.computed() if selection.takes_object(obj)]
+            body = self.form(served, exchange).objects(objects)
+            return answers.encoded(body, media_type=exchange.wanted.media_type)
         found = await self._registry.reader.page(served, exchange.route.namespace, selection, options)
         body = await self.form(served, exchange).many(
             found.entries, found.revision, found.continue_token, found.remaining
@@ -88,6 +95,13 @@ class Reads:
         watch = await self._registry.reader.watch(served, exchange.route.namespace, selection, options)
         lines = Lines(served, selection, self.form(served, exchange), self.form(served, exchange, headers=False))
         return Response(200, {"content-type": "application/json"}, lines.of(watch))
+
+
+def _named(served: Served, objects: list[Object], name: str) -> Object:
+    found = next((obj for obj in objects if name_of(obj) == name), None)
+    if found is None:  # in the singular, unlike what is stored
+        raise errors.not_found(served.info.singular, served.info.group, name)
+    return found
 
 
 class Lines:

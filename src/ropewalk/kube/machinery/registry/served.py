@@ -50,6 +50,10 @@ class Served:
 
     warning: str = ""
     """Told on every request: the version is deprecated."""
+    computed: Callable[[], list[Object]] | None = None
+    """Of a resource that can only be got and listed, and of which nothing is stored: what there is at this moment. Its
+    objects stand at no revision.
+    """
 
     def complete(self, obj: Object) -> None:
         """Add what Go always writes of a built-in kind: `status: {}`, `resources: {}`. In place."""

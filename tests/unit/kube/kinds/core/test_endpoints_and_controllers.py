@@ -139,7 +139,7 @@ def test_a_name_that_no_pod_can_have_as_its_host_is_warned_about() -> None:
 
 
 def test_component_statuses() -> None:
-    good, bad = component_statuses([("etcd-0", ""), ("scheduler", "connection refused")])
+    bad, _, good = component_statuses({"scheduler": "connection refused"})
     kind = ComponentStatuses()
     assert cells(kind, good) == {"Name": "etcd-0", "Status": "Healthy", "Message": "ok", "Error": ""}
     assert cells(kind, bad)["Status"] == "Unhealthy"
