@@ -89,7 +89,7 @@ class Whole:
     async def many(self, entries: Sequence[Entry], revision: int, continue_token: str, remaining: int | None) -> bytes:
         head = self._list_head(_list_metadata(revision, continue_token, remaining))
         if self._served.passes_bytes:
-            parts = [head, *codec.listed((entry.value, entry.revision) for entry in entries), b"]}"]
+            parts = [head, *codec.listed(entries), b"]}"]
         else:
             objects = await decoded(self._served, [(entry.value, entry.revision) for entry in entries])
             if not self._served.custom:

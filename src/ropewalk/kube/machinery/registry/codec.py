@@ -10,12 +10,13 @@ A list or a watch copies bytes. Selecting by label reads the labels alone (`Peek
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 import msgspec
 import orjson
 
 from ropewalk.kube.machinery.objects import Object
+from ropewalk.store.protocol import Entry
 
 _HEAD = b'{"metadata":{'
 _SPLICE = len(_HEAD)
@@ -60,13 +61,14 @@ def spliced(value: bytes, revision: int, head: bytes) -> bytes:
     return b'%b%d",%b' % (head, revision, value[_SPLICE:])
 
 
-def listed(values: Iterable[tuple[bytes, int]]) -> Iterator[bytes]:
-    """Stored (value, revision) pairs as a list's items, with commas: in parts to be joined, since each join copies."""
+def listed(entries: Iterable[Entry]) -> list[bytes | memoryview]:
+    """Stored entries as a list's items, with commas: in parts to be joined, so that each byte is copied but once."""
+    parts: list[bytes | memoryview] = []
     start = ITEM_HEAD
-    for value, revision in values:
-        yield b'%b%d",' % (start, revision)
-        yield value[_SPLICE:]
+    for entry in entries:
+        parts += (b'%b%d",' % (start, entry.revision), memoryview(entry.value)[_SPLICE:])
         start = _NEXT_ITEM
+    return parts
 
 
 _NEXT_ITEM = b"," + ITEM_HEAD
