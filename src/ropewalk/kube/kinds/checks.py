@@ -55,6 +55,16 @@ def one_of(value: Json, known: Collection[str], path: Path, errors: FieldErrors)
         errors.not_supported(path, value, known)
 
 
+def path_segments(holder: Object, fields: Iterable[str], path: Path, errors: FieldErrors) -> None:
+    """Fields that must be there, and could each stand in a path: the kind and name of what is referred to."""
+    for name in fields:
+        value = holder.get(name)
+        if not value:
+            errors.required(path / name)
+        else:
+            errors.messages(path / name, value, names.path_segment(value))
+
+
 def not_decremented(new: Object, old: Object, name: str, path: Path, errors: FieldErrors) -> None:
     """Counters of a status: gone counts as going down."""
     before, now = old.get(name), new.get(name)

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
+from ropewalk.kube.kinds.checks import path_segments
 from ropewalk.kube.machinery import addresses, names
 from ropewalk.kube.machinery.fields import ROOT, FieldErrors, Path
 from ropewalk.kube.machinery.objects import Object, at
@@ -90,9 +91,4 @@ def validate_reference(reference: Object, path: Path, errors: FieldErrors) -> No
     group = reference.get("apiGroup")
     if group is not None:
         errors.messages(path / "apiGroup", group, names.dns1123_subdomain(group))
-    for field in ("kind", "name"):
-        value = reference.get(field)
-        if not value:
-            errors.required(path / field)
-        else:
-            errors.messages(path / field, value, names.path_segment(value))
+    path_segments(reference, ("kind", "name"), path, errors)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ropewalk.kube.kinds.checks import path_segments
 from ropewalk.kube.kinds.core.resources import check_container_resource
 from ropewalk.kube.machinery import names, quantities
 from ropewalk.kube.machinery.fields import FieldErrors, Path
@@ -30,12 +31,7 @@ def version_problem(api_version: str, *, core: bool) -> str:
 
 def validate_reference(reference: Object, path: Path, errors: FieldErrors, complaint: str) -> None:
     """A kind and a name; `complaint` says what is wrong with the version."""
-    for name in ("kind", "name"):
-        value = reference.get(name)
-        if not value:
-            errors.required(path / name)
-        else:
-            errors.messages(path / name, value, names.path_segment(value))
+    path_segments(reference, ("kind", "name"), path, errors)
     if complaint:
         errors.invalid(path / "apiVersion", reference.get("apiVersion", ""), complaint)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 from ropewalk.kube.machinery import names, times
 from ropewalk.kube.machinery.fields import ROOT, FieldErrors
 from ropewalk.kube.machinery.objects import Json, Object, at, metadata, namespace_of
-from ropewalk.kube.machinery.strategy import Column
+from ropewalk.kube.machinery.strategy import Column, Selectable
 
 LONGEST_REASON, LONGEST_ACTION, LONGEST_INSTANCE, LONGEST_NOTE = 128, 128, 128, 1024
 
@@ -15,6 +15,19 @@ LONGEST_REASON, LONGEST_ACTION, LONGEST_INSTANCE, LONGEST_NOTE = 128, 128, 128, 
 def core_field(name: str) -> str:
     """Kubernetes' internal name of a field → its name in `v1`."""
     return "reportingComponent" if name == "reportingController" else name
+
+
+def selectable(about: str, *own: str) -> dict[str, Selectable]:
+    """What events can be selected by: the fields of the reference `about`, and those of the event itself."""
+
+    def of_reference(name: str) -> Selectable:
+        return lambda event: str((event.get(about) or {}).get(name) or "")
+
+    def of_event(name: str) -> Selectable:
+        return lambda event: str(event.get(name) or "")
+
+    fields = ("kind", "namespace", "name", "uid", "apiVersion", "resourceVersion", "fieldPath")
+    return {f"{about}.{name}": of_reference(name) for name in fields} | {name: of_event(name) for name in own}
 
 
 def is_set(event: Object, name: str) -> bool:

@@ -5,34 +5,13 @@ https://kubernetes.io/docs/concepts/policy/resource-quotas/
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from decimal import Decimal
 
 from ropewalk.kube.kinds.core.checks import NOT_NEGATIVE, POSITIVE, settled
-from ropewalk.kube.kinds.core.resources import HUGE_PAGES, is_extended
-from ropewalk.kube.machinery import names, quantities
+from ropewalk.kube.kinds.core.resources import COUNTED, is_extended, is_for_quota, name_problems
+from ropewalk.kube.machinery import quantities
 from ropewalk.kube.machinery.fields import FieldErrors, Path
 from ropewalk.kube.machinery.objects import Json, Object
-
-_COMPUTE = frozenset({"cpu", "memory", "ephemeral-storage"})
-COUNTED = frozenset(
-    {
-        "pods",
-        "resourcequotas",
-        "services",
-        "replicationcontrollers",
-        "secrets",
-        "configmaps",
-        "persistentvolumeclaims",
-        "services.nodeports",
-        "services.loadbalancers",
-    }
-)
-OF_QUOTAS = COUNTED | _COMPUTE | {f"{kind}.{name}" for kind in ("requests", "limits") for name in _COMPUTE}
-OF_QUOTAS |= {"requests.storage"}
-STANDARD = OF_QUOTAS | {"storage"}
-
-NameCheck = Callable[[FieldErrors, Path, str], None]
 
 
 def settle(holder: Object | None, *fields: str) -> None:
@@ -52,16 +31,8 @@ def amount(value: Json) -> Decimal:
         return Decimal(0)
 
 
-def is_for_quota(name: str) -> bool:
-    return name in OF_QUOTAS or name.startswith((HUGE_PAGES, f"requests.{HUGE_PAGES}"))
-
-
 def check_name(errors: FieldErrors, path: Path, name: str) -> None:
-    problems = names.qualified_name(name)
-    if problems:
-        errors.messages(path, name, problems)
-    elif "/" not in name and name != "storage" and not is_for_quota(name):
-        errors.invalid(path, name, "must be a standard resource type or fully qualified")
+    errors.messages(path, name, name_problems(name))
 
 
 def check_quota_name(errors: FieldErrors, path: Path, name: str) -> None:

@@ -5,7 +5,8 @@ https://kubernetes.io/docs/concepts/policy/resource-quotas/
 from __future__ import annotations
 
 from ropewalk.kube.kinds.cells import AGE, NAME, text
-from ropewalk.kube.kinds.core.resource_lists import check_quota_name, is_for_quota, settle, validate_amount
+from ropewalk.kube.kinds.core.resource_lists import check_quota_name, settle, validate_amount
+from ropewalk.kube.kinds.core.resources import is_for_quota
 from ropewalk.kube.machinery.fields import ROOT, FieldErrors, Path
 from ropewalk.kube.machinery.objects import Json, Object, at, metadata
 from ropewalk.kube.machinery.quantities import canonical, compare

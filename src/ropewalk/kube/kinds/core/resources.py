@@ -24,8 +24,9 @@ from ropewalk.kube.machinery.objects import Object
 HUGE_PAGES = "hugepages-"
 _NATIVE = "kubernetes.io/"
 _REQUESTS = "requests."
-_OF_CONTAINERS = frozenset({"cpu", "memory", "ephemeral-storage"})
-_COUNTED = frozenset(
+COMPUTE = frozenset({"cpu", "memory", "ephemeral-storage"})
+"""What a container may ask for, beside huge pages and extended resources."""
+COUNTED = frozenset(
     {
         "pods",
         "resourcequotas",
@@ -38,12 +39,8 @@ _COUNTED = frozenset(
         "services.loadbalancers",
     }
 )
-_STANDARD = (
-    _OF_CONTAINERS
-    | _COUNTED
-    | {f"{kind}.{name}" for kind in ("requests", "limits") for name in _OF_CONTAINERS}
-    | {"storage", "requests.storage"}
-)
+OF_QUOTAS = COUNTED | COMPUTE | {f"{kind}.{name}" for kind in ("requests", "limits") for name in COMPUTE}
+OF_QUOTAS |= {"requests.storage"}
 _OF_PODS = ("cpu", "hugepages-", "memory")
 """What may be asked for a pod as a whole; huge pages of any size."""
 
@@ -71,23 +68,28 @@ def is_extended(name: str) -> bool:
 
 @lru_cache(maxsize=REMEMBERED)
 def _is_counted(name: str) -> bool:
-    return name in _COUNTED or is_extended(name)
+    return name in COUNTED or is_extended(name)
+
+
+def is_for_quota(name: str) -> bool:
+    return name in OF_QUOTAS or name.startswith((HUGE_PAGES, _REQUESTS + HUGE_PAGES))
 
 
 @lru_cache(maxsize=REMEMBERED)
-def _name_problems(name: str) -> tuple[str, ...]:
+def name_problems(name: str) -> tuple[str, ...]:
+    """Of a resource anywhere."""
     if problems := qualified_problems(name):
         return problems
-    if "/" not in name and name not in _STANDARD and not name.startswith((HUGE_PAGES, _REQUESTS + HUGE_PAGES)):
+    if "/" not in name and name != "storage" and not is_for_quota(name):
         return ("must be a standard resource type or fully qualified",)
     return ()
 
 
 @lru_cache(maxsize=REMEMBERED)
 def _container_name_problems(name: str) -> tuple[str, ...]:
-    problems = _name_problems(name)
+    problems = name_problems(name)
     if "/" not in name:
-        if name not in _OF_CONTAINERS and not is_huge_page(name):
+        if name not in COMPUTE and not is_huge_page(name):
             problems = (*problems, "must be a standard resource for containers")
     elif not is_native(name) and not is_extended(name):
         problems = (*problems, "doesn't follow extended resource name standard")
@@ -99,7 +101,7 @@ def check_container_resource(errors: FieldErrors, path: Path, name: str) -> None
 
 
 def check_pod_resource(errors: FieldErrors, path: Path, name: str) -> None:
-    if problems := _name_problems(name):
+    if problems := name_problems(name):
         errors.messages(path, name, problems)
     elif not is_for_pods(name):
         errors.not_supported(path, name, _OF_PODS)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from ropewalk.kube.kinds.checks import immutable
-from ropewalk.kube.kinds.core.event_rules import COLUMNS, core_field, is_set, source_of, validate_event
+from ropewalk.kube.kinds.core.event_rules import COLUMNS, core_field, is_set, selectable, source_of, validate_event
 from ropewalk.kube.kinds.events.conversion import to_core
 from ropewalk.kube.kinds.go_spelling import go_printed
 from ropewalk.kube.machinery import times
@@ -32,14 +32,6 @@ _FIXED: dict[str, tuple[Json, str]] = {
 """What never changes: what an absent field is to Go, and of structs the kind."""
 
 
-def _regarding(name: str) -> Selectable:
-    return lambda event: str((event.get("regarding") or {}).get(name) or "")
-
-
-def _own(name: str) -> Selectable:
-    return lambda event: str(event.get(name) or "")
-
-
 class Events(Strategy):
     allow_create_on_update = True
     columns: ClassVar[tuple[Column, ...]] = tuple(
@@ -53,15 +45,9 @@ class Events(Strategy):
         )
         for column in COLUMNS
     )
-    selectable_fields: ClassVar[Mapping[str, Selectable]] = {
-        **{
-            f"regarding.{name}": _regarding(name)
-            for name in ("kind", "namespace", "name", "uid", "apiVersion", "resourceVersion", "fieldPath")
-        },
-        "reason": _own("reason"),
-        "type": _own("type"),
-        "reportingController": _own("reportingController"),
-    }
+    selectable_fields: ClassVar[Mapping[str, Selectable]] = selectable(
+        "regarding", "reason", "type", "reportingController"
+    )
 
     def validate_create(self, obj: Object, errors: FieldErrors) -> None:
         event = to_core(obj)

@@ -5,7 +5,7 @@ https://kubernetes.io/docs/reference/kubernetes-api/cluster-resources/ip-address
 from __future__ import annotations
 
 from ropewalk.kube.kinds.cells import NAME, text
-from ropewalk.kube.kinds.checks import immutable
+from ropewalk.kube.kinds.checks import immutable, path_segments
 from ropewalk.kube.machinery import addresses, names
 from ropewalk.kube.machinery.fields import ROOT, FieldErrors
 from ropewalk.kube.machinery.objects import Object, at
@@ -27,12 +27,7 @@ class IPAddresses(Strategy):
             return
         if group := parent.get("group"):
             errors.messages(PARENT / "group", group, names.dns1123_subdomain(group))
-        for field in ("resource", "name"):
-            value = parent.get(field)
-            if not value:
-                errors.required(PARENT / field)
-            else:
-                errors.messages(PARENT / field, value, names.path_segment(value))
+        path_segments(parent, ("resource", "name"), PARENT, errors)
         if namespace := parent.get("namespace"):
             errors.messages(PARENT / "namespace", namespace, names.path_segment(namespace))
 
