@@ -78,6 +78,9 @@ class _Converted(Strategy):
     def warnings(self, new: Object, old: Object | None) -> list[str]:
         return self._inner.warnings(self._to_kept(new), None if old is None else self._to_kept(old))
 
+    def status_warnings(self, new: Object, old: Object) -> list[str]:
+        return self._inner.status_warnings(self._to_kept(new), self._to_kept(old))
+
     def name_problems(self, name: str, *, prefix: bool) -> list[str]:
         return self._inner.name_problems(name, prefix=prefix)
 
