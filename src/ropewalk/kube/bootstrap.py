@@ -6,6 +6,7 @@ Kubernetes reconciles it (roles that are marked for it).
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -44,15 +45,18 @@ class Address:
 
 
 async def bootstrap(api: Api, address: Address, authentication: dict[str, str]) -> None:
-    """`authentication`: what the ConfigMap extension-apiserver-authentication tells aggregated servers."""
-    for name in SYSTEM_NAMESPACES:
-        await ensure(api, NAMESPACES, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
-    for desired in rbac.objects():
-        await _reconcile_role(api, desired)
-    for priority in PRIORITY_CLASSES:
-        await ensure(api, PRIORITIES, priority)
-    await _kubernetes_service(api, address)
-    await _configure(api, "extension-apiserver-authentication", authentication)
+    """`authentication`: what the ConfigMap extension-apiserver-authentication tells aggregated servers.
+
+    All at once, so that a hundred writes share a few waits for the disk; namespaces first, since others lie in them.
+    """
+    namespaces = ({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}} for name in SYSTEM_NAMESPACES)
+    await asyncio.gather(*(ensure(api, NAMESPACES, namespace) for namespace in namespaces))
+    await asyncio.gather(
+        *(_reconcile_role(api, desired) for desired in rbac.objects()),
+        *(ensure(api, PRIORITIES, priority) for priority in PRIORITY_CLASSES),
+        _kubernetes_service(api, address),
+        _configure(api, "extension-apiserver-authentication", authentication),
+    )
 
 
 async def _reconcile_role(api: Api, desired: Object) -> None:

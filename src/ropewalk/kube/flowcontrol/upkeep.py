@@ -5,6 +5,7 @@ https://kubernetes.io/docs/concepts/cluster-administration/flow-control/#default
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
 from ropewalk.base.clock import Clock
@@ -41,8 +42,7 @@ async def _reconcile(
     present = {name_of(obj): obj for obj in await api.list(resource)}
     changes = ours.reconcile(mandatory, suggested, present)
     try:
-        for obj in changes.create:
-            await api.create(resource, obj)
+        await asyncio.gather(*(api.create(resource, obj) for obj in changes.create))
         for obj in changes.update:
             await api.update(resource, obj)
         for name in changes.delete:
