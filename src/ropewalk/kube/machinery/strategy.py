@@ -2,8 +2,8 @@
 
 A kind's file in `ropewalk.kube.kinds` subclasses `Strategy` and overrides what differs; the registry
 (`machinery/registry`) calls the hooks in the order in which they stand here, which is kube-apiserver's. All hooks but
-`before_create` and `after_delete` are pure functions of their arguments. `default` and `prepare_…` change `new` in
-place: the registry hands them objects of their own.
+those that are given an `Api` are pure functions of their arguments. `default` and `prepare_…` change `new` in place:
+the registry hands them objects of their own.
 
 The order of a create: decode → `default` → mutating admission → metadata filled → `prepare_create` → `before_create` →
 `validate_create` → validating admission → stored. Of an update: decode → `default` → admission → `prepare_update` →
@@ -138,8 +138,8 @@ class Strategy:
         """The same for an update."""
         return None
 
-    def after_delete(self, obj: Object) -> None:
-        """The object is gone for good: give back what it held."""
+    async def after_delete(self, obj: Object, api: Api) -> None:
+        """The object is gone for good: give back what it held, and take away what must not outlive it."""
 
     # --- judging; `errors` collects
 

@@ -31,6 +31,12 @@ class LimitRanges(Strategy):
             if limit.get("type") == "Container":
                 _default_container(limit)
 
+    def prepare_create(self, obj: Object) -> None:
+        """A nameless one gets a name that nothing else has: Kubernetes makes up a UUID, here it is the object's own."""
+        super().prepare_create(obj)
+        if not obj["metadata"].get("name"):
+            obj["metadata"]["name"] = obj["metadata"]["uid"]
+
     def validate_create(self, obj: Object, errors: FieldErrors) -> None:
         seen = set()
         for index, limit in enumerate(at(obj, "spec", "limits") or ()):

@@ -6,6 +6,7 @@ https://kubernetes.io/docs/concepts/services-networking/service/
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, ClassVar
 
 from ropewalk.base.entropy import SystemEntropy
@@ -38,13 +39,16 @@ from ropewalk.kube.kinds.core.service_shape import (
 )
 from ropewalk.kube.kinds.endpoint_addresses import point_warnings, points_of, points_text
 from ropewalk.kube.machinery import addresses, names
+from ropewalk.kube.machinery.errors import StatusFault
 from ropewalk.kube.machinery.fields import FieldErrors
-from ropewalk.kube.machinery.objects import Object, annotations_of, at
+from ropewalk.kube.machinery.objects import Object, annotations_of, at, name_of, namespace_of
+from ropewalk.kube.machinery.resources import GroupResource
 from ropewalk.kube.machinery.strategy import Column, Selectable, Strategy
 
 if TYPE_CHECKING:
     from ropewalk.kube.machinery.api import Api
 
+ENDPOINTS = GroupResource("", "endpoints")
 DEFAULT_RANGE = "10.96.0.0/12"
 AFFINITY_SECONDS = 10_800
 
@@ -117,8 +121,11 @@ class Services(Strategy):
         claims.update(new, old)
         return claims.undo
 
-    def after_delete(self, obj: Object) -> None:
+    async def after_delete(self, obj: Object, api: Api) -> None:
+        """Its endpoints go with it, as Kubernetes has it: the next service of its name should not find them."""
         self.addresses.release(obj)
+        with suppress(StatusFault):
+            await api.delete(ENDPOINTS, namespace_of(obj), name_of(obj))
 
     def validate_create(self, obj: Object, errors: FieldErrors) -> None:
         validate_spec(obj, None, errors)

@@ -212,7 +212,7 @@ class Writer:
             return await self._write(served, entry, new, old, call)
 
     def _check_version(self, served: Served, new: Object, old: Object) -> None:
-        """Refuse a proposal that is made for another version than the present one; make it name this. Raises Conflict."""
+        """Refuse a proposal made for another version than the present one; make it name this one. Raises Conflict."""
         info, present = served.info, old["metadata"]["resourceVersion"]
         given = new["metadata"].get("resourceVersion", "")
         name = old["metadata"]["name"]
@@ -325,7 +325,7 @@ class Writer:
             raise errors.not_found(served.info.plural, served.info.group, entry.key.rpartition("/")[2]) from None
         except WrongRevision:
             raise _MovedOn from None
-        served.strategy.after_delete(last)
+        await served.strategy.after_delete(last, self._api)
         return revision
 
     # --- both

@@ -1,10 +1,13 @@
 """Limit ranges and resource quotas."""
 
+import asyncio
+
 import pytest
 
 from ropewalk.kube.kinds.core.limit_ranges import LimitRanges
 from ropewalk.kube.kinds.core.resource_quotas import ResourceQuotas
 from ropewalk.kube.machinery.objects import Object
+from support.kube_front import Server
 from unit.kube.kinds.verdicts import cells, created, creation, status_update, update
 
 RANGES, QUOTAS = LimitRanges(), ResourceQuotas()
@@ -26,6 +29,29 @@ def limited(**limit: object) -> Object:
 def test_defaults_of_containers(limit: Object, default: Object | None, request_: Object) -> None:
     made = created(RANGES, limited(**limit))["spec"]["limits"][0]
     assert (made.get("default"), made["defaultRequest"]) == (default, request_)
+
+
+def test_a_nameless_one_gets_a_name() -> None:
+    made: Object = {"metadata": {"uid": "u-1"}}
+    RANGES.prepare_create(made)
+    assert made["metadata"]["name"] == "u-1"
+
+
+def test_a_nameless_one_is_made() -> None:
+    async def act() -> Object:
+        server = await Server().start()
+        try:
+            limits = [{"type": "Container", "max": {"cpu": "2"}}]
+            made = await server.post("/api/v1/namespaces/default/limitranges", {"spec": {"limits": limits}})
+            assert made.status == 201
+            found: Object = made.json["metadata"]
+            assert (await server.get(f"/api/v1/namespaces/default/limitranges/{found['name']}")).status == 200
+            return found
+        finally:
+            await server.stop()
+
+    found = asyncio.run(act())
+    assert found["name"] == found["uid"]
 
 
 def test_pods_have_no_defaults() -> None:

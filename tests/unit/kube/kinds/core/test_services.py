@@ -8,14 +8,18 @@ import pytest
 from ropewalk.base.entropy import SeededEntropy
 from ropewalk.kube.kinds.core.service_addresses import ServiceAddresses
 from ropewalk.kube.kinds.core.services import Services
+from ropewalk.kube.machinery import errors
 from ropewalk.kube.machinery.api import Api
 from ropewalk.kube.machinery.errors import StatusFault
 from ropewalk.kube.machinery.fields import FieldErrors
 from ropewalk.kube.machinery.objects import Object, copied
+from ropewalk.kube.machinery.resources import GroupResource
+from support.kube_front import Server
 from unit.kube.kinds.verdicts import cells, status_update, told
 
 PORTS = [{"port": 80}]
 NO_API = cast(Api, None)
+DEFAULT = "/api/v1/namespaces/default"
 
 
 def services(*ranges: str) -> Services:
@@ -280,8 +284,32 @@ def test_a_deleted_service_holds_nothing() -> None:
     kind = services()
     made, _ = create(kind, {"type": "LoadBalancer", "externalTrafficPolicy": "Local", "ports": PORTS})
     assert len(_taken(kind)) == 3
-    kind.after_delete(made)
+    asyncio.run(kind.after_delete(made, cast(Api, _Gone())))
     assert _taken(kind) == []
+
+
+class _Gone:
+    """An API in which nothing is left."""
+
+    async def delete(self, resource: GroupResource, namespace: str, name: str) -> None:
+        raise errors.not_found(resource.resource, resource.group, name)
+
+
+def test_the_endpoints_of_a_deleted_service_go_with_it() -> None:
+    async def act() -> list[int]:
+        server = await Server().start()
+        try:
+            for kind, body in (("services", {"spec": {"ports": [{"port": 80}]}}), ("endpoints", {})):
+                made = await server.post(f"{DEFAULT}/{kind}", {"metadata": {"name": "web"}, **body})
+                assert made.status == 201
+            dry = await server.delete(f"{DEFAULT}/services/web?dryRun=All")
+            still = await server.get(f"{DEFAULT}/endpoints/web")
+            gone = await server.delete(f"{DEFAULT}/services/web")
+            return [dry.status, still.status, gone.status, (await server.get(f"{DEFAULT}/endpoints/web")).status]
+        finally:
+            await server.stop()
+
+    assert asyncio.run(act()) == [200, 200, 200, 404]
 
 
 def test_ports_of_one_number_share_their_node_port() -> None:

@@ -561,7 +561,7 @@ class Claims(Strategy):
         self.held.append(name)
         return lambda: self.held.remove(name)
 
-    def after_delete(self, obj: Object) -> None:
+    async def after_delete(self, obj: Object, api: Any) -> None:
         self.held.remove(str(obj["metadata"]["name"]))
 
 
