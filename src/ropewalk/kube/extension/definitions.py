@@ -1,70 +1,49 @@
-"""From CustomResourceDefinitions to resources that are served: names accepted, versions served, objects cleaned up.
+"""From CustomResourceDefinitions to resources that are served: what every replica does.
 
 https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resource-definitions/
-Every replica serves what the definitions say (`Serving`); the leader alone writes their status and removes what a
-deleted one leaves (`DefinitionController`).
+Their status, and what becomes of objects of a definition that is deleted: `definition_controller`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
-from ropewalk.base.clock import Clock
 from ropewalk.base.entropy import Entropy
-from ropewalk.base.errors import Retryable
 from ropewalk.base.log import logger
-from ropewalk.kube.extension import custom, rules, shaping, structural, values
+from ropewalk.kube.extension import custom, shaping, structural
+from ropewalk.kube.extension import schema_rules as rules_of_schemas
 from ropewalk.kube.extension.conversion import Converter, WebhookClient
-from ropewalk.kube.kinds.apiextensions.custom_resource_definitions import CLEANUP
-from ropewalk.kube.machinery import times
+from ropewalk.kube.extension.definition_controller import DEFINITIONS, DefinitionController
+from ropewalk.kube.kinds.apiextensions.conditions import is_true
+from ropewalk.kube.kinds.definitions import definitions
 from ropewalk.kube.machinery.api import Api, ObjectChange
-from ropewalk.kube.machinery.cel.environment import CompileError
-from ropewalk.kube.machinery.errors import StatusFault
-from ropewalk.kube.machinery.fields import FieldErrors, Path
+from ropewalk.kube.machinery.discovery import version_order
+from ropewalk.kube.machinery.errors import Cause
 from ropewalk.kube.machinery.objects import Object, at, copied, metadata
 from ropewalk.kube.machinery.openapi.schemas import CustomKind
 from ropewalk.kube.machinery.registry.registry import Registry
 from ropewalk.kube.machinery.registry.served import Reader, Served, head_of
 from ropewalk.kube.machinery.resources import GroupResource, GroupVersionKind, ResourceInfo, Subresource
 from ropewalk.kube.machinery.schema import Schema
-from ropewalk.runtime.controller import DONE, Controller, RequeueAfter, Result
+
+__all__ = ["DEFINITIONS", "DefinitionController", "Offer", "Serving", "offer", "schema_rules"]
 
 log = logger(__name__)
 
-DEFINITIONS = GroupResource("apiextensions.k8s.io", "customresourcedefinitions")
 SCALE = GroupVersionKind("autoscaling", "v1", "Scale")
-LOOK_AGAIN_SECONDS = 0.5
-ESTABLISH_SECONDS = 0.05
+_METADATA = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
 
 
-def schema_rules(schema: Object, path: Path, errors: FieldErrors) -> None:
+@lru_cache(maxsize=1)
+def _meta_schema() -> Schema:
+    return definitions().schema_named(_METADATA)
+
+
+def schema_rules(schema: Object, path: str, *, status: bool) -> list[Cause]:
     """What a definition's schema must be: structural, with patterns, defaults and rules that hold."""
-    found = FieldErrors()
-    structural.validate(schema, path, found)
-    rules.validate(schema, path, found)
-    if not found:
-        _validate_defaults(schema, path, found)
-    errors.causes.extend(found.causes)
-
-
-def _validate_defaults(schema: Object, path: Path, errors: FieldErrors) -> None:
-    try:
-        values.compiled(schema)
-    except ValueError as error:
-        errors.invalid(path, "", f"invalid pattern: {error}")
-        return
-    _check_defaults(schema, path, errors)
-
-
-def _check_defaults(schema: Object, path: Path, errors: FieldErrors) -> None:
-    if "default" in schema:
-        values.compiled(schema)(schema["default"], path / "default", errors)
-    for name, part in (schema.get("properties") or {}).items():
-        _check_defaults(part, (path / "properties").key(name), errors)
-    for word in ("items", "additionalProperties"):
-        if isinstance(schema.get(word), dict):
-            _check_defaults(schema[word], path / word, errors)
+    return rules_of_schemas.validate(schema, path, _meta_schema(), status=status)
 
 
 # --- what a definition serves
@@ -80,13 +59,16 @@ class Offer:
 
 
 def offer(definition: Object, meta_schema: Schema, client: WebhookClient | None, entropy: Entropy) -> Offer:
-    """Raises `CompileError`, `ValueError` where the definition was stored before a rule that it breaks."""
+    """What an established definition serves."""
     spec = definition["spec"]
     accepted = at(definition, "status", "acceptedNames") or spec["names"]
     resource = GroupResource(spec["group"], accepted["plural"])
     converter = Converter(definition, client, entropy)
     storage = next(version for version in spec["versions"] if version.get("storage"))
     several = len(spec["versions"]) > 1
+    # Under a schema that never changed, every stored object is already what it would be made when it is read.
+    as_stored = not several and metadata(definition).get("generation", 1) == 1
+    terminating = is_true(definition, "Terminating")
     found: list[Served] = []
     documented: list[CustomKind] = []
     ordered = sorted(spec["versions"], key=lambda version: not version.get("storage"))
@@ -94,19 +76,18 @@ def offer(definition: Object, meta_schema: Schema, client: WebhookClient | None,
         if not version.get("served"):
             continue
         info = _info(spec, accepted, version)
-        tree = custom.schema_tree(version, meta_schema, preserve=bool(spec.get("preserveUnknownFields")))
         found.append(
             Served(
                 info,
-                custom.custom_strategy(version),
-                tree,
-                custom.body_reader(info, tree, meta_schema),
+                custom.custom_strategy(version, info, terminating=terminating),
+                structural.schema_of(at(version, "schema", "openAPIV3Schema"), meta_schema),
+                custom.body_reader(info, version, meta_schema),
                 resource,
                 custom=True,
-                reader=_reader(converter, version, tree) if several or _has_defaults(version) else None,
+                reader=None if as_stored else _reader(converter, version),
                 writer=_writer(converter, storage["name"]) if several else None,
                 head=head_of(info, custom=True),
-                warning=_deprecation(version, info),
+                warning=_deprecation(version, info, spec["versions"]),
             )
         )
         schema = at(version, "schema", "openAPIV3Schema") or {}
@@ -115,14 +96,21 @@ def offer(definition: Object, meta_schema: Schema, client: WebhookClient | None,
     return Offer(resource, found, documented)
 
 
-def _deprecation(version: Object, info: ResourceInfo) -> str:
+def _deprecation(version: Object, info: ResourceInfo, versions: Sequence[Object]) -> str:
     if not version.get("deprecated"):
         return ""
-    return version.get("deprecationWarning") or f"{info.api_version} {info.kind} is deprecated"
-
-
-def _has_defaults(version: Object) -> bool:
-    return shaping.filler(at(version, "schema", "openAPIV3Schema") or {}) is not None
+    if version.get("deprecationWarning") is not None:
+        return str(version["deprecationWarning"])
+    told = f"{info.api_version} {info.kind} is deprecated"
+    order = version_order(info.version)
+    better = [
+        other["name"]
+        for other in versions
+        if other.get("served") and not other.get("deprecated") and version_order(other["name"]) < order
+    ]
+    if not better:
+        return told
+    return f"{told}; use {info.group}/{min(better, key=version_order)} {info.kind}"
 
 
 def _info(spec: Object, accepted: Object, version: Object) -> ResourceInfo:
@@ -148,14 +136,15 @@ def _info(spec: Object, accepted: Object, version: Object) -> ResourceInfo:
     )
 
 
-def _reader(converter: Converter, version: Object, tree: Schema) -> Reader:
+def _reader(converter: Converter, version: Object) -> Reader:
     """Stored objects as this version shows them: converted, pruned by its schema, defaulted."""
-    fill = shaping.filler(at(version, "schema", "openAPIV3Schema") or {})
+    schema = at(version, "schema", "openAPIV3Schema") or {}
+    shape, fill = custom.shaper(schema), shaping.filler(schema)
 
     async def read(objects: Sequence[Object]) -> list[Object]:
         converted = await converter.convert(objects, version["name"])
         for obj in converted:
-            shaping.pruned(obj, tree, "", [])
+            shape(obj)
             if fill is not None:
                 fill(obj)
         return converted
@@ -185,7 +174,6 @@ class Serving:
         self._entropy = entropy
         self._offers: dict[str, Offer] = {}
         self._api = api
-        self._queue: list[tuple[GroupResource, list[str]]] = []
 
     @property
     def documented(self) -> list[CustomKind]:
@@ -199,13 +187,13 @@ class Serving:
         if change.new is None:
             self._withdraw(name, keep=())
             return
-        if not is_established(change.new):
+        if not is_true(change.new, "Established"):
             return
-        if change.old is not None and is_established(change.old) and not _differs(change.old, change.new):
+        if change.old is not None and name in self._offers and not _differs(change.old, change.new):
             return
         try:
             offered = offer(change.new, self._meta_schema, self._client, self._entropy)
-        except (CompileError, ValueError, KeyError) as error:
+        except (ValueError, KeyError) as error:
             log.error("definition cannot be served", name=name, error=error)
             return
         self._withdraw(name, keep=[served.info.version for served in offered.served])
@@ -221,201 +209,10 @@ class Serving:
             self._registry.withdraw(before.resource, gone)
 
 
-def is_established(definition: Object) -> bool:
-    return any(
-        condition.get("type") == "Established" and condition.get("status") == "True"
-        for condition in at(definition, "status", "conditions") or ()
-    )
-
-
 def _differs(old: Object, new: Object) -> bool:
-    return bool(old["spec"] != new["spec"] or at(old, "status", "acceptedNames") != at(new, "status", "acceptedNames"))
-
-
-# --- status and cleaning up, on the leader
-
-
-class DefinitionController:
-    """A `Runnable`: accepts names that nobody else has, establishes, and empties what is deleted."""
-
-    name = "custom resource definitions"
-
-    def __init__(self, api: Api, clock: Clock, entropy: Entropy) -> None:
-        self._api = api
-        self._clock = clock
-        self._controller = Controller(self.name, self._reconcile, clock=clock, entropy=entropy)
-
-    async def run(self) -> None:
-        self._api.cache(DEFINITIONS).on_change(self._observe)
-        await self._controller.run()
-
-    def _observe(self, change: ObjectChange) -> None:
-        definition = change.present
-        self._controller.enqueue(metadata(definition)["name"])
-        if change.new is not None:
-            return
-        # Its names are free now: somebody may wait for them.
-        for other in self._api.cache(DEFINITIONS).all():
-            if other["spec"]["group"] == definition["spec"]["group"]:
-                self._controller.enqueue(metadata(other)["name"])
-
-    async def _reconcile(self, name: str) -> Result:
-        try:
-            definition = await self._api.get(DEFINITIONS, "", name)
-        except StatusFault as fault:
-            if fault.status == 404:
-                return DONE
-            raise
-        if "deletionTimestamp" in metadata(definition):
-            return await self._clean_up(definition)
-        if CLEANUP not in (metadata(definition).get("finalizers") or ()):
-            finalizers = [*(metadata(definition).get("finalizers") or ()), CLEANUP]
-            await self._patch(definition, {"metadata": {"finalizers": finalizers}})
-            return DONE
-        await self._accept(definition)
-        return DONE
-
-    async def _accept(self, definition: Object) -> None:
-        changed = copied(definition)
-        status = changed.setdefault("status", {})
-        taken = self._taken(definition)
-        accepted, problem = _accepted(definition, taken)
-        now = times.rfc3339(self._clock.wall())
-        conditions = status.get("conditions") or []
-        conditions = _with(conditions, _names_accepted(problem), now)
-        if not problem[0]:
-            conditions = _with(
-                conditions,
-                ("Established", "True", "InitialNamesAccepted", "the initial names have been accepted"),
-                now,
-            )
-        elif not is_established(definition):
-            conditions = _with(conditions, ("Established", "False", "NotAccepted", "not all names are accepted"), now)
-        status["conditions"] = conditions
-        status["acceptedNames"] = accepted
-        if status != definition.get("status"):
-            await self._update_status(changed)
-
-    def _taken(self, definition: Object) -> dict[str, set[str]]:
-        """Names that others of the group have accepted, built-in kinds among them."""
-        group, name = definition["spec"]["group"], metadata(definition)["name"]
-        taken: dict[str, set[str]] = {"plural": set(), "kind": set(), "short": set()}
-        for other in self._api.cache(DEFINITIONS).all():
-            if other["spec"]["group"] != group or metadata(other)["name"] == name:
-                continue
-            theirs = at(other, "status", "acceptedNames") or {}
-            taken["plural"] |= {theirs.get("plural", ""), theirs.get("singular", ""), *(theirs.get("shortNames") or ())}
-            taken["kind"] |= {theirs.get("kind", ""), theirs.get("listKind", "")}
-        taken["plural"].discard("")
-        taken["kind"].discard("")
-        return taken
-
-    async def _clean_up(self, definition: Object) -> Result:
-        """Delete all its objects; then let it go."""
-        if CLEANUP not in (metadata(definition).get("finalizers") or ()):
-            return DONE
-        resource = GroupResource(definition["spec"]["group"], definition["spec"]["names"]["plural"])
-        if self._api.info(resource) is not None:
-            left = await self._empty(resource, definition["spec"]["scope"] == "Namespaced")
-            if left:
-                await self._tell_terminating(
-                    definition, "InstanceDeletionInProgress", f"CustomResource deletion is in progress: {left} left"
-                )
-                return RequeueAfter(LOOK_AGAIN_SECONDS)
-        finalizers = [name for name in metadata(definition).get("finalizers") or () if name != CLEANUP]
-        await self._patch(definition, {"metadata": {"finalizers": finalizers or None}})
-        return DONE
-
-    async def _empty(self, resource: GroupResource, namespaced: bool) -> int:
-        for obj in await self._api.list(resource):
-            if "deletionTimestamp" not in metadata(obj):
-                namespace = metadata(obj).get("namespace", "") if namespaced else ""
-                try:
-                    await self._api.delete(resource, namespace, metadata(obj)["name"])
-                except StatusFault as fault:
-                    if fault.status != 404:
-                        raise
-        return len(await self._api.list(resource))
-
-    async def _tell_terminating(self, definition: Object, reason: str, message: str) -> None:
-        changed = copied(definition)
-        status = changed.setdefault("status", {})
-        now = times.rfc3339(self._clock.wall())
-        status["conditions"] = _with(status.get("conditions") or [], ("Terminating", "True", reason, message), now)
-        if status != definition.get("status"):
-            await self._update_status(changed)
-
-    async def _patch(self, definition: Object, patch: Object) -> None:
-        patch["metadata"]["resourceVersion"] = metadata(definition)["resourceVersion"]
-        try:
-            await self._api.patch(DEFINITIONS, "", metadata(definition)["name"], patch)
-        except StatusFault as fault:
-            _again_if_it_moved(fault)
-
-    async def _update_status(self, changed: Object) -> None:
-        try:
-            await self._api.update(DEFINITIONS, changed, subresource="status")
-        except StatusFault as fault:
-            _again_if_it_moved(fault)
-
-
-def _again_if_it_moved(fault: StatusFault) -> None:
-    if fault.reason == "Conflict":
-        raise Retryable(fault.message, after=ESTABLISH_SECONDS) from fault
-    if fault.status != 404:
-        raise fault
-
-
-def _accepted(definition: Object, taken: dict[str, set[str]]) -> tuple[Object, tuple[str, str]]:
-    """(the names that may be used, (reason, message) of what may not; ("", "") where all may)."""
-    wanted = definition["spec"]["names"]
-    accepted = dict(at(definition, "status", "acceptedNames") or {"plural": "", "kind": ""})
-    problems: list[tuple[str, str]] = []
-    for name, reason, among in (
-        ("plural", "PluralConflict", "plural"),
-        ("singular", "SingularConflict", "plural"),
-        ("kind", "KindConflict", "kind"),
-        ("listKind", "ListKindConflict", "kind"),
-    ):
-        value = wanted.get(name, "")
-        if value in taken[among]:
-            problems.append((reason, f'"{value}" is already in use'))
-        elif value:
-            accepted[name] = value
-    short = [name for name in wanted.get("shortNames") or () if name in taken["plural"]]
-    if short:
-        problems.append(("ShortNamesConflict", ", ".join(f'"{name}" is already in use' for name in short)))
-    elif wanted.get("shortNames"):
-        accepted["shortNames"] = wanted["shortNames"]
-    else:
-        accepted.pop("shortNames", None)
-    if wanted.get("categories"):
-        accepted["categories"] = wanted["categories"]
-    else:
-        accepted.pop("categories", None)
-    return accepted, problems[0] if problems else ("", "")
-
-
-def _names_accepted(problem: tuple[str, str]) -> tuple[str, str, str, str]:
-    if problem[0]:
-        return "NamesAccepted", "False", *problem
-    return "NamesAccepted", "True", "NoConflicts", "no conflicts found"
-
-
-def _with(conditions: Sequence[Object], told: tuple[str, str, str, str], now: str) -> list[Object]:
-    """The conditions with this one; its time moves only when its status does."""
-    kind, status, reason, message = told
-    old = next((condition for condition in conditions if condition.get("type") == kind), None)
-    same = old is not None and old.get("status") == status
-    fresh = {
-        "type": kind,
-        "status": status,
-        "lastTransitionTime": old.get("lastTransitionTime", now) if old is not None and same else now,
-        "reason": reason,
-        "message": message,
-    }
-    if old is not None and all(old.get(key) == fresh[key] for key in ("status", "reason", "message")):
-        return list(conditions)
-    if old is None:
-        return [*conditions, fresh]
-    return [fresh if condition.get("type") == kind else condition for condition in conditions]
+    return (
+        old["spec"] != new["spec"]
+        or at(old, "status", "acceptedNames") != at(new, "status", "acceptedNames")
+        or is_true(old, "Terminating") != is_true(new, "Terminating")
+        or not is_true(old, "Established")
+    )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ropewalk.kube.kinds.apiextensions.custom_resource_definitions import CustomResourceDefinitions, SchemaRules
+from ropewalk.kube.kinds.apiextensions.custom_resource_definitions import CustomResourceDefinitions
+from ropewalk.kube.kinds.apiextensions.definition_rules import SchemaRules
 from ropewalk.kube.machinery.strategy import Strategy
 
 

@@ -1,57 +1,107 @@
-"""CustomResourceDefinitions: their own rules. Their schemas are judged by `kube.extension`, which the strategy is
-given.
+"""CustomResourceDefinitions: what the server fills, what an update may change. Their schemas are judged by
+`kube.extension`, which the strategy is given.
 
 https://kubernetes.io/docs/reference/kubernetes-api/extend-resources/custom-resource-definition-v1/
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator
 
+from ropewalk.kube.kinds.apiextensions.ca_bundles import problem_of
+from ropewalk.kube.kinds.apiextensions.conditions import is_true, with_condition
+from ropewalk.kube.kinds.apiextensions.definition_rules import SPEC, SchemaRules, validate_names, validate_spec
 from ropewalk.kube.kinds.cells import NAME
-from ropewalk.kube.machinery import names
-from ropewalk.kube.machinery.fields import ROOT, FieldErrors, Path
-from ropewalk.kube.machinery.objects import Object, annotations_of, at, metadata
+from ropewalk.kube.machinery.errors import Cause
+from ropewalk.kube.machinery.fields import ROOT, FieldErrors
+from ropewalk.kube.machinery.objects import Json, Object, annotations_of, at, metadata
 from ropewalk.kube.machinery.strategy import Column, Strategy
 
-SPEC = ROOT / "spec"
 APPROVED = "api-approved.kubernetes.io"
 _WHY_APPROVED = "https://github.com/kubernetes/enhancements/pull/1111"
 CLEANUP = "customresourcecleanup.apiextensions.k8s.io"
-COLUMN_TYPES = ("boolean", "date", "integer", "number", "string")
-COLUMN_FORMATS = ("byte", "date", "date-time", "double", "float", "int32", "int64", "password")
-_VERSION = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
+_KNOWN_FORMATS = frozenset(
+    [
+        "bsonobjectid",
+        "uri",
+        "email",
+        "hostname",
+        "ipv4",
+        "ipv6",
+        "cidr",
+        "mac",
+        "uuid",
+        "uuid3",
+        "uuid4",
+        "uuid5",
+        "isbn",
+        "isbn10",
+        "isbn13",
+        "creditcard",
+        "ssn",
+        "hexcolor",
+        "rgbcolor",
+        "byte",
+        "password",
+        "date",
+        "duration",
+        "datetime",
+        "k8sshortname",
+        "k8slongname",
+    ]
+)
 
-SchemaRules = Callable[[Object, Path, FieldErrors], None]
-"""(openAPIV3Schema, its path, errors): what `kube.extension` says of a schema."""
 
-
-def _no_schema_rules(schema: Object, path: Path, errors: FieldErrors) -> None:
+def no_schema_rules(schema: Object, path: str, *, status: bool) -> list[Cause]:
     """For tests of everything else."""
+    return []
+
+
+def approval(definition: Object) -> tuple[str, str]:
+    """How a definition in a group of Kubernetes' own stands to its policy: (reason of the condition, what is told);
+    ("", "") in other groups.
+    """
+    group = at(definition, "spec", "group") or ""
+    if group not in ("k8s.io", "kubernetes.io") and not group.endswith((".k8s.io", ".kubernetes.io")):
+        return "", ""
+    given = annotations_of(definition).get(APPROVED, "")
+    if not given:
+        told = f'protected groups must have approval annotation "{APPROVED}", see {_WHY_APPROVED}'
+        return "MissingAnnotation", told
+    if given.startswith("unapproved"):
+        return "UnapprovedAnnotation", f'not approved: "{given}"'
+    if "://" in given and given.partition("://")[2].partition("/")[0]:
+        return "ApprovedAnnotation", f"approved in {given}"
+    told = (
+        f'protected groups must have approval annotation "{APPROVED}" with either a URL or a reason starting with'
+        f' "unapproved", see {_WHY_APPROVED}'
+    )
+    return "InvalidAnnotation", told
 
 
 class CustomResourceDefinitions(Strategy):
     has_status = True
     has_generation = True
+    allow_unconditional_update = False
     columns = (
         NAME,
         Column("Created At", lambda obj, now: metadata(obj).get("creationTimestamp"), type="date"),
     )
 
-    def __init__(self, schema_rules: SchemaRules = _no_schema_rules) -> None:
+    def __init__(self, schema_rules: SchemaRules = no_schema_rules) -> None:
         self._schema_rules = schema_rules
 
     def default(self, obj: Object) -> None:
         spec = obj.setdefault("spec", {})
-        accepted = spec.setdefault("names", {})
-        kind = accepted.get("kind", "")
+        given = spec.setdefault("names", {})
+        kind = given.get("kind", "")
         if kind:
-            accepted.setdefault("singular", kind.lower())
-            accepted.setdefault("listKind", f"{kind}List")
-        conversion = spec.setdefault("conversion", {})
-        conversion.setdefault("strategy", "None")
-        service = at(conversion, "webhook", "clientConfig", "service")
+            if not given.get("singular"):
+                given["singular"] = kind.lower()
+            if not given.get("listKind"):
+                given["listKind"] = f"{kind}List"
+        spec.setdefault("conversion", {"strategy": "None"})
+        service = at(spec["conversion"], "webhook", "clientConfig", "service")
         if service is not None:
             service.setdefault("port", 443)
 
@@ -60,200 +110,150 @@ class CustomResourceDefinitions(Strategy):
         obj["status"] = {
             "conditions": [],
             "acceptedNames": {"plural": "", "kind": ""},
-            "storedVersions": [
-                version["name"] for version in obj["spec"].get("versions") or () if version.get("storage")
-            ],
+            "storedVersions": _storage_of(obj)[:1],
         }
 
     def prepare_update(self, new: Object, old: Object) -> None:
         super().prepare_update(new, old)
-        storage = [version["name"] for version in new["spec"].get("versions") or () if version.get("storage")]
+        storage = _storage_of(new)[:1]
         stored = at(new, "status", "storedVersions") or []
-        missing = [name for name in storage if name not in stored]
-        if missing:
-            new["status"] = {**(new.get("status") or {}), "storedVersions": [*stored, *missing]}
+        if storage and storage[0] not in stored:
+            new["status"] = {**(new.get("status") or {}), "storedVersions": [*stored, *storage]}
+
+    # --- judging
 
     def validate_create(self, obj: Object, errors: FieldErrors) -> None:
-        spec = obj["spec"]
-        plural, group = at(spec, "names", "plural") or "", spec.get("group", "")
+        plural, group = at(obj, "spec", "names", "plural") or "", at(obj, "spec", "group") or ""
         name = metadata(obj).get("name", "")
         if name != f"{plural}.{group}":
             errors.invalid(ROOT / "metadata" / "name", name, 'must be spec.names.plural+"."+spec.group')
-        self._validate_approval(obj, group, errors)
-        self._validate_spec(spec, errors)
+        self._validate(obj, None, errors)
 
     def validate_update(self, new: Object, old: Object, errors: FieldErrors) -> None:
-        self.validate_create(new, errors)
-        if any(
-            condition.get("type") == "Established" and condition.get("status") == "True"
-            for condition in at(old, "status", "conditions") or ()
-        ):
-            for path in (("group",), ("scope",), ("names", "kind"), ("names", "plural")):
-                if at(new, "spec", *path) != at(old, "spec", *path):
-                    where = SPEC
-                    for step in path:
-                        where = where / step
-                    errors.immutable(where, at(new, "spec", *path))
-        declared = {version.get("name") for version in new["spec"].get("versions") or ()}
-        for place, stored in enumerate(at(new, "status", "storedVersions") or ()):
-            if stored not in declared:
-                errors.invalid(ROOT / "status" / "storedVersions" / place, stored, "must appear in spec.versions")
+        self._validate(new, old, errors)
 
-    def _validate_approval(self, obj: Object, group: str, errors: FieldErrors) -> None:
-        protected = group.endswith((".k8s.io", ".kubernetes.io")) or group in ("k8s.io", "kubernetes.io")
-        approval = annotations_of(obj).get(APPROVED, "")
-        where = (ROOT / "metadata" / "annotations").key(APPROVED)
-        if not protected:
-            return
-        if not approval:
-            errors.required(where, f'protected groups must have approval annotation "{APPROVED}", see {_WHY_APPROVED}')
-        elif not approval.startswith(("https://", "http://", "unapproved")):
-            errors.invalid(
-                where,
-                approval,
-                f'protected groups must have approval annotation "{APPROVED}" with either a URL or a reason starting'
-                f' with "unapproved", see {_WHY_APPROVED}',
-            )
-
-    def _validate_spec(self, spec: Object, errors: FieldErrors) -> None:
-        group = spec.get("group", "")
-        if not group:
-            errors.required(SPEC / "group")
-        else:
-            errors.messages(SPEC / "group", group, names.dns1123_subdomain(group))
-            if "." not in group:
-                errors.invalid(SPEC / "group", group, "should be a domain with at least one dot")
-        if spec.get("scope", "") not in ("Cluster", "Namespaced"):
-            errors.not_supported(SPEC / "scope", spec.get("scope", ""), ("Cluster", "Namespaced"))
-        if spec.get("preserveUnknownFields"):
+    def _validate(self, obj: Object, old: Object | None, errors: FieldErrors) -> None:
+        spec = obj["spec"]
+        validate_spec(spec, self._schema_rules, errors, any_ca_bundle=old is None or _may_keep_bundle(old))
+        if old is not None:
+            _validate_immutable(spec, old, errors)
+        validate_names(at(obj, "status", "acceptedNames") or {}, ROOT / "status" / "acceptedNames", errors)
+        _validate_stored(obj, errors)
+        _validate_approval(obj, old, errors)
+        if spec.get("preserveUnknownFields") and not at(old, "spec", "preserveUnknownFields"):
             errors.invalid(
                 SPEC / "preserveUnknownFields",
                 True,
                 "cannot set to true, set x-kubernetes-preserve-unknown-fields to true in spec.versions[*].schema"
                 " instead",
             )
-        _validate_names(spec.get("names") or {}, errors)
-        self._validate_versions(spec.get("versions") or [], errors)
-        _validate_conversion(spec.get("conversion") or {}, errors)
 
-    def _validate_versions(self, versions: Sequence[Object], errors: FieldErrors) -> None:
-        where = SPEC / "versions"
-        if not versions:
-            errors.invalid(where, versions, "must have exactly one version marked as storage version")
+    def validate_status_update(self, new: Object, old: Object, errors: FieldErrors) -> None:
+        validate_names(at(new, "status", "acceptedNames") or {}, ROOT / "status" / "acceptedNames", errors)
+
+    def warnings(self, new: Object, old: Object | None) -> list[str]:
+        """Of formats that nobody checks, where they are new."""
+        known = set(_unrecognized(old)) if old is not None else set()
+        return [f'unrecognized format "{form}"' for form in _unrecognized(new) if form not in known]
+
+    # --- deletion: its objects go first
+
+    def is_held(self, obj: Object) -> bool:
+        """Until a deletion has begun; from then on the finalizer holds it."""
+        return "deletionTimestamp" not in metadata(obj)
+
+    def begin_deletion(self, obj: Object) -> None:
+        meta = obj["metadata"]
+        meta.pop("deletionGracePeriodSeconds", None)
+        if CLEANUP in (meta.get("finalizers") or ()):
             return
-        seen: set[str] = set()
-        for place, version in enumerate(versions):
-            name = version.get("name", "")
-            if not _VERSION.fullmatch(name):
-                errors.messages(where / place / "name", name, names.dns1035_label(name))
-            if name in seen:
-                errors.invalid(where, [one.get("name", "") for one in versions], "must contain unique version names")
-            seen.add(name)
-            self._validate_version(version, where / place, errors)
-        if sum(bool(version.get("storage")) for version in versions) != 1:
-            told = [version.get("name", "") for version in versions]
-            errors.invalid(where, told, "must have exactly one version marked as storage version")
-
-    def _validate_version(self, version: Object, path: Path, errors: FieldErrors) -> None:
-        schema = at(version, "schema", "openAPIV3Schema")
-        if schema is None:
-            errors.required(path / "schema" / "openAPIV3Schema", "schemas are required")
-        else:
-            self._schema_rules(schema, path / "schema" / "openAPIV3Schema", errors)
-        if version.get("deprecationWarning") is not None and not version.get("deprecated"):
-            errors.invalid(
-                path / "deprecationWarning", version["deprecationWarning"], "can only be set for deprecated versions"
-            )
-        for place, column in enumerate(version.get("additionalPrinterColumns") or ()):
-            _validate_column(column, path / "additionalPrinterColumns" / place, errors)
-        scale = at(version, "subresources", "scale")
-        if scale is not None:
-            _validate_scale(scale, path / "subresources" / "scale", errors)
-        for place, field in enumerate(version.get("selectableFields") or ()):
-            _validate_path(field.get("jsonPath", ""), path / "selectableFields" / place / "jsonPath", errors)
-
-
-def _validate_names(given: Object, errors: FieldErrors) -> None:
-    where = SPEC / "names"
-    for name in ("plural", "singular"):
-        value = given.get(name, "")
-        if not value and name == "plural":
-            errors.required(where / name)
-        elif value:
-            errors.messages(where / name, value, names.dns1035_label(value))
-    for name in ("kind", "listKind"):
-        value = given.get(name, "")
-        if not value:
-            errors.required(where / name)
-        else:
-            for problem in names.dns1035_label(value.lower()):
-                errors.invalid(where / name, value, f"may have mixed case, but should otherwise match: {problem}")
-    for name in ("shortNames", "categories"):
-        for place, value in enumerate(given.get(name) or ()):
-            errors.messages(where / name / place, value, names.dns1035_label(value))
-    if given.get("kind") and given.get("kind") == given.get("listKind"):
-        errors.invalid(where / "listKind", given["listKind"], "kind and listKind may not be the same")
-
-
-def _validate_conversion(given: Object, errors: FieldErrors) -> None:
-    where = SPEC / "conversion"
-    strategy = given.get("strategy", "")
-    if strategy not in ("None", "Webhook"):
-        errors.not_supported(where / "strategy", strategy, ("None", "Webhook"))
-    webhook = given.get("webhook")
-    if strategy == "None":
-        if webhook is not None:
-            errors.forbidden(where / "webhook", "should not be set when strategy is not set to Webhook")
-        return
-    if strategy != "Webhook":
-        return
-    if webhook is None or webhook.get("clientConfig") is None:
-        errors.required(where / "webhook" / "clientConfig", "required when strategy is set to Webhook")
-    else:
-        config = webhook["clientConfig"]
-        if (config.get("url") is None) == (config.get("service") is None):
-            errors.required(where / "webhook" / "clientConfig", "exactly one of url or service is required")
-        elif config.get("url") is not None and not config["url"].startswith("https://"):
-            errors.invalid(
-                where / "webhook" / "clientConfig" / "url", config["url"], "'https' is the only allowed URL scheme"
-            )
-    versions = (webhook or {}).get("conversionReviewVersions") or []
-    if not versions:
-        errors.required(where / "webhook" / "conversionReviewVersions")
-    elif "v1" not in versions:
-        errors.invalid(
-            where / "webhook" / "conversionReviewVersions", versions, "must include at least one of v1, v1beta1"
+        meta["finalizers"] = [*(meta.get("finalizers") or ()), CLEANUP]
+        told = (
+            "Terminating",
+            "True",
+            "InstanceDeletionPending",
+            "CustomResourceDefinition marked for deletion; CustomResource deletion will begin soon",
         )
+        status = obj.get("status") or {}
+        conditions = with_condition(status.get("conditions") or [], told, meta["deletionTimestamp"])
+        obj["status"] = {**status, "conditions": conditions}
 
 
-def _validate_column(column: Object, path: Path, errors: FieldErrors) -> None:
-    if not column.get("name"):
-        errors.required(path / "name")
-    kind = column.get("type", "")
-    if not kind:
-        errors.required(path / "type", f"must be one of {','.join(COLUMN_TYPES)}")
-    elif kind not in COLUMN_TYPES:
-        errors.invalid(path / "type", kind, f"must be one of {','.join(COLUMN_TYPES)}")
-    form = column.get("format")
-    if form and form not in COLUMN_FORMATS:
-        errors.invalid(path / "format", form, f"must be one of {','.join(COLUMN_FORMATS)}")
-    _validate_path(column.get("jsonPath", ""), path / "jsonPath", errors)
+def _storage_of(definition: Object) -> list[str]:
+    versions = at(definition, "spec", "versions") or ()
+    return [version.get("name", "") for version in versions if version.get("storage")]
 
 
-def _validate_path(text: str, path: Path, errors: FieldErrors) -> None:
-    if not text:
-        errors.required(path)
-    elif not text.startswith("."):
-        errors.invalid(path, text, "must be a simple json path starting with .")
+def _may_keep_bundle(old: Object) -> bool:
+    """An unreadable bundle is let through until the resource is established, and where one was before."""
+    bundle = at(old, "spec", "conversion", "webhook", "clientConfig", "caBundle") or ""
+    return not is_true(old, "Established") or bool(bundle and problem_of(bundle))
 
 
-def _validate_scale(scale: Object, path: Path, errors: FieldErrors) -> None:
-    for name, under in (("specReplicasPath", ".spec."), ("statusReplicasPath", ".status.")):
-        value = scale.get(name, "")
-        if not value:
-            errors.required(path / name)
-        elif not value.startswith(under):
-            errors.invalid(path / name, value, f"should be a json path under {under[:-1]}")
-    selector = scale.get("labelSelectorPath")
-    if selector and not selector.startswith((".spec.", ".status.")):
-        errors.invalid(path / "labelSelectorPath", selector, "should be a json path under either .spec or .status")
+def _validate_immutable(spec: Object, old: Object, errors: FieldErrors) -> None:
+    paths: list[tuple[str, ...]] = [("group",), ("names", "plural")]
+    if is_true(old, "Established"):
+        paths = [("scope",), ("names", "kind"), *paths]
+    for path in paths:
+        given = at(spec, *path) or ""
+        if given != (at(old, "spec", *path) or ""):
+            where = SPEC
+            for step in path:
+                where = where / step
+            errors.immutable(where, given)
+
+
+def _validate_stored(obj: Object, errors: FieldErrors) -> None:
+    where = ROOT / "status" / "storedVersions"
+    stored = at(obj, "status", "storedVersions") or []
+    if not stored:
+        errors.invalid(where, None, "must have at least one stored version")
+        return
+    for name in _storage_of(obj):
+        if name not in stored:
+            errors.invalid(where, stored, f"must have the storage version {name}")
+    declared = {version.get("name") for version in at(obj, "spec", "versions") or ()}
+    for place, name in enumerate(stored):
+        if name not in declared:
+            told = (
+                f"missing from spec.versions; {name} was previously a storage version, and must remain in spec.versions"
+                f" until a storage migration ensures no data remains persisted in {name} and removes {name} from"
+                " status.storedVersions"
+            )
+            errors.invalid(where / place, name, told)
+
+
+def _validate_approval(obj: Object, old: Object | None, errors: FieldErrors) -> None:
+    """A definition that was there before it had to be approved may stay as it is."""
+    reason, told = approval(obj)
+    if reason not in ("MissingAnnotation", "InvalidAnnotation"):
+        return
+    if old is not None and approval(old)[0] == reason:
+        return
+    where = (ROOT / "metadata" / "annotations").key(APPROVED)
+    if reason == "MissingAnnotation":
+        errors.required(where, told)
+    else:
+        errors.invalid(where, annotations_of(obj)[APPROVED], told)
+
+
+def _unrecognized(definition: Object) -> list[str]:
+    versions = at(definition, "spec", "versions") or ()
+    schemas = [schema for version in versions if (schema := at(version, "schema", "openAPIV3Schema")) is not None]
+    if schemas and all(schema == schemas[0] for schema in schemas[1:]):
+        schemas = schemas[:1]
+    return [form for schema in schemas for form in _formats(schema)]
+
+
+def _formats(schema: Json) -> Iterator[str]:
+    """Unknown formats of strings, in the schema and all that stands in it."""
+    form = schema.get("format") or ""
+    if form and schema.get("type") == "string" and form.replace("-", "") not in _KNOWN_FORMATS:
+        yield form
+    parts = [schema.get("items"), schema.get("additionalProperties"), schema.get("not")]
+    for word in ("allOf", "anyOf", "oneOf"):
+        parts += schema.get(word) or ()
+    parts += (schema.get("properties") or {}).values()
+    for part in parts:
+        if isinstance(part, dict):
+            yield from _formats(part)

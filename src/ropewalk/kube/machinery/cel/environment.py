@@ -121,9 +121,7 @@ class Environment:
 
     def compile(self, text: str, returns: Sequence[str] = ()) -> Program:
         """`returns`: the types it may evaluate to; any where empty."""
-        if len(text.encode()) > MAX_EXPRESSION:
-            raise CompileError("compilation failed: expression is too long")
-        parsed = self._parse(text)
+        parsed = self.parse(text)
         node, result = parsed.root, "dyn"
         if builds_messages(node):
             self._look_up(text, node, parsed)
@@ -132,9 +130,16 @@ class Environment:
             if returns and result not in returns:
                 told = returns[0] if len(returns) == 1 else "one of [" + " ".join(returns) + "]"
                 raise CompileError(f"must evaluate to {told}")
+        return self.built(text, node, result)
+
+    def built(self, text: str, node: Node, result: str) -> Program:
+        """The program of a tree that was checked, by `compile` or by one who knows more of its types."""
         return Program(text, node, self._compiler.build(node), result)
 
-    def _parse(self, text: str) -> Parsed:
+    def parse(self, text: str) -> Parsed:
+        """Raises `CompileError` where it is no expression; names and types are not looked at."""
+        if len(text.encode()) > MAX_EXPRESSION:
+            raise CompileError("compilation failed: expression is too long")
         try:
             return decode(self._env.compile(text, disable_check=True).serialize())
         except RuntimeError as error:

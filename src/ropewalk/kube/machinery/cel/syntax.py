@@ -18,6 +18,7 @@ from ropewalk.kube.machinery.cel.values import UInt
 @dataclass(frozen=True, slots=True)
 class Constant:
     value: object
+    id: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,7 @@ class Select:
     field: str
     test_only: bool
     """`has(operand.field)`."""
+    id: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,7 @@ class ListLiteral:
     elements: tuple[Node, ...]
     optional: frozenset[int]
     """Indices of elements written `?e`: left out where they are empty optionals."""
+    id: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +84,7 @@ class Comprehension:
     result: Node
     second: str = ""
     """The second variable of a two-variable comprehension."""
+    id: int = 0
 
 
 Node: TypeAlias = Union[Constant, Identifier, Select, Invocation, ListLiteral, MapLiteral, Comprehension]
@@ -169,20 +173,20 @@ def _constant(data: bytes, identity: int) -> Node:
     for number, value in _wire(data):
         if isinstance(value, int):
             if number == 1:
-                return Constant(None)
+                return Constant(None, identity)
             if number == 2:
-                return Constant(bool(value))
+                return Constant(bool(value), identity)
             if number == 3:
-                return Constant(value - (1 << 64) if value >= 1 << 63 else value)
+                return Constant(value - (1 << 64) if value >= 1 << 63 else value, identity)
             if number == 4:
-                return Constant(UInt(value))
+                return Constant(UInt(value), identity)
         elif number == 5:
-            return Constant(struct.unpack("<d", value)[0])
+            return Constant(struct.unpack("<d", value)[0], identity)
         elif number == 6:
-            return Constant(value.decode())
+            return Constant(value.decode(), identity)
         elif number == 7:
-            return Constant(bytes(value))
-    return Constant(None)
+            return Constant(bytes(value), identity)
+    return Constant(None, identity)
 
 
 def _identifier(data: bytes, identity: int) -> Node:
@@ -191,7 +195,7 @@ def _identifier(data: bytes, identity: int) -> Node:
 
 def _select(data: bytes, identity: int) -> Node:
     fields = _fields(data)
-    return Select(_node(_bytes(fields, 1)), _text(fields, 2), bool(_integer(fields, 3)))
+    return Select(_node(_bytes(fields, 1)), _text(fields, 2), bool(_integer(fields, 3)), identity)
 
 
 def _call(data: bytes, identity: int) -> Node:
@@ -213,7 +217,7 @@ def _list(data: bytes, identity: int) -> Node:
                 optional.add(index)
         elif number == 2 and isinstance(value, int):
             optional.add(value)
-    return ListLiteral(tuple(elements), frozenset(optional))
+    return ListLiteral(tuple(elements), frozenset(optional), identity)
 
 
 def _struct(data: bytes, identity: int) -> Node:
@@ -242,6 +246,7 @@ def _comprehension(data: bytes, identity: int) -> Node:
         condition=_node(_bytes(fields, 5)),
         step=_node(_bytes(fields, 6)),
         result=_node(_bytes(fields, 7)),
+        id=identity,
     )
 
 
