@@ -71,6 +71,7 @@ class GarbageCollector:
             if resource in self._followed or resource in IGNORED or not {"list", "watch", "delete"} <= set(info.verbs):
                 continue
             self._followed.add(resource)
+            self._graph.kinds[resource] = info.kind
             self._follow(resource)
 
     def _follow(self, resource: GroupResource) -> None:

@@ -32,6 +32,8 @@ class Node:
 @dataclass(slots=True)
 class Graph:
     nodes: dict[str, Node] = field(default_factory=dict)
+    kinds: dict[GroupResource, str] = field(default_factory=dict)
+    """What an owner reference calls an object of the resource, where that is known."""
     _dependents: dict[str, dict[str, None]] = field(default_factory=dict)
     _by_place: dict[tuple[GroupResource, str, str], str] = field(default_factory=dict)
 
@@ -123,7 +125,8 @@ class Graph:
         owner = self.nodes.get(reference.uid)
         if owner is None or owner.waits_for_dependents:
             return True
-        return owner.name != reference.name or owner.namespace not in ("", node.namespace)  # it means another object
+        means_it = owner.name == reference.name and self.kinds.get(owner.resource, reference.kind) == reference.kind
+        return not means_it or owner.namespace not in ("", node.namespace)
 
     def _unlink(self, owner: str, uid: str) -> None:
         held = self._dependents.get(owner)

@@ -77,8 +77,8 @@ async def test_nobody_is_401_where_somebody_would_be_403() -> None:
         (
             "/apis/apps/v1/namespaces/n/deployments/d/scale",
             ("get", "deployments"),
-            'deployments.apps "d" is forbidden: User "alice" cannot get resource "deployments/scale" in API group "apps"'
-            ' in the namespace "n": no rule says so',
+            'deployments.apps "d" is forbidden: User "alice" cannot get resource "deployments/scale" in API'
+            ' group "apps" in the namespace "n": no rule says so',
         ),
         ("/metrics", ("get", "/metrics"), 'forbidden: User "alice" cannot get path "/metrics": no rule says so'),
     ],
