@@ -1,1 +1,1 @@
-"""What is particular to one kind of object: the table of resources, their shapes, and one file a kind with its rules."""
+"""What is particular to one kind: the table of resources, their shapes, and one file a kind with its rules."""
