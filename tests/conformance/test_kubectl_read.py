@@ -244,6 +244,9 @@ def test_explain_of_built_in_and_custom_kinds(space: Space) -> None:
         ("horizontalpodautoscalers --api-version=autoscaling/v1", r"^ +targetCPUUtilizationPercentage\t<integer>"),
     ):
         assert re.search(line, space("explain", *kind.split(), "--recursive"), re.M), kind
+    assert "ENUM:\n    ClusterIP\n    ExternalName\n    LoadBalancer\n    NodePort\n" in space(
+        "explain", "service.spec.type"
+    )
     assert 'field "nope" does not exist' in space.refused("explain", "pods.spec.nope")
 
 

@@ -17,13 +17,14 @@ import importlib.util
 import marshal
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property, lru_cache
 from pathlib import Path
 
 import orjson
 
-from ropewalk.kube.kinds import go_types
+from ropewalk.kube.kinds import enumerations, go_types
+from ropewalk.kube.kinds.enumerations import ENUMERATIONS
 from ropewalk.kube.machinery.objects import Json, Object
 
 _SOURCE = Path("kubernetes-json-schema") / "v1.35.0-local" / "_definitions.json"
@@ -104,12 +105,17 @@ def _read() -> tuple[dict[str, Object], dict[str, dict[str, str]]]:
             continue
         texts = {"": given.get("description", "")}
         for field, part in given.get("properties", {}).items():
-            texts[field] = part.get("description", "")
+            texts[field] = part.get("description", "") + _listed(ENUMERATIONS.get(name, {}).get(field, ()))
         descriptions[name] = {field: text for field, text in texts.items() if text}
         definitions[name] = _restored(name, given)
     descriptions[QUANTITY] = {"": _QUANTITY_DESCRIPTION}
     descriptions[INT_OR_STRING] = {"": _INT_OR_STRING_DESCRIPTION}
     return definitions, descriptions
+
+
+def _listed(values: Sequence[str]) -> str:
+    """As kube-openapi ends a description; what each value means is for the reference to tell."""
+    return "\n\nPossible enum values:\n" + "\n".join(f' - `"{value}"`' for value in values) if values else ""
 
 
 def _restored(name: str, given: Object) -> Object:
@@ -125,6 +131,10 @@ def _restored(name: str, given: Object) -> Object:
     for field, default in defaults.items():
         if default is not None:
             restored["properties"][field]["default"] = default
+    for field, values in ENUMERATIONS.get(name, {}).items():
+        node = restored["properties"][field]
+        element = node.get("items") or node.get("additionalProperties") or node
+        element["enum"] = list(values)
     return restored
 
 
@@ -193,7 +203,7 @@ def _key() -> str:
     """Of everything that the cached content depends on: Python, the package's file, this code."""
     source = _data_file().stat()
     digest = hashlib.sha256(f"{sys.implementation.cache_tag} {source.st_size} {source.st_mtime_ns}".encode())
-    for module in (__file__, go_types.__file__):
+    for module in (__file__, go_types.__file__, enumerations.__file__):
         digest.update(Path(module).read_bytes())
     return digest.hexdigest()[:16]
 

@@ -8,6 +8,7 @@ import pytest
 
 from ropewalk.kube.kinds import published as published_module
 from ropewalk.kube.kinds.definitions import Definitions, definitions
+from ropewalk.kube.kinds.enumerations import ENUMERATIONS
 from ropewalk.kube.kinds.published import REFERENCE, published
 from ropewalk.kube.kinds.table import RESOURCES
 from ropewalk.kube.machinery.objects import Json
@@ -113,8 +114,19 @@ def test_rewriting_is_undone() -> None:
     }
     port = published().definition("io.k8s.api.core.v1.ContainerPort")["properties"]
     assert port["containerPort"] == {"type": "integer", "format": "int32", "default": 0}
-    assert port["protocol"] == {"type": "string", "default": "TCP"}
+    assert port["protocol"] == {"type": "string", "default": "TCP", "enum": ["SCTP", "TCP", "UDP"]}
     assert "'null'" not in str([published().definition(name) for name in published().names])
+
+
+def test_every_enumeration_is_of_a_field_of_words() -> None:
+    for name, fields in ENUMERATIONS.items():
+        properties = published().definition(name)["properties"]
+        for field, values in fields.items():
+            node = properties[field]
+            word = node.get("items") or node.get("additionalProperties") or node
+            assert (word["type"], word["enum"]) == ("string", list(values)), f"{name}.{field}"
+            assert node.get("default") in (None, *values, ""), f"{name}.{field}"
+            assert published().descriptions[name][field].endswith(f'- `"{values[-1]}"`')
 
 
 def test_betas_are_left_out_but_for_the_one_that_is_served() -> None:
