@@ -106,7 +106,7 @@ def starting(*, warm: bool = False) -> list[Row]:
     for _ in range(STARTS):
         with Cluster() as cluster:
             if warm:
-                cluster.ropewalk("kube", "nursery", "--detach")
+                cluster.ropewalk("kube", "nursery")
             try:
                 answered, told = first_answer(cluster)
             finally:

@@ -132,6 +132,20 @@ def down(name: str, everyone: bool, forget: bool) -> None:
             end(home, each)
 
 
+@kube.command()
+@click.option("--stop", is_flag=True, help="End it. Clusters that came from it go on.")
+def nursery(stop: bool) -> None:
+    """Keep a process warm from which clusters start at once: what they import, it has imported."""
+    from ropewalk.daemon import kube_forks
+
+    with explained():
+        if stop:
+            kube_forks.stop(default_home())
+        else:
+            kube_forks.start(default_home())
+            say("Clusters start from the nursery now. End it:  ropewalk kube nursery --stop")
+
+
 @kube.command("list")
 @output_option
 def list_clusters(output: str) -> None:

@@ -21,5 +21,12 @@ def _early(arguments: list[str]) -> str:
     if arguments[:1] == ["up"] and "--simulated" in arguments:
         return "aws"
     if arguments[:2] == ["kube", "--standalone"] and "--help" not in arguments:
-        return "kube"
+        return "" if _has_nursery() else "kube"
     return ""
+
+
+def _has_nursery() -> bool:
+    """Whether a cluster will be forked instead, from a process that has imported all of it: see `daemon/kube_forks`."""
+    from ropewalk.base.settings import Settings
+
+    return (Settings().run / "kube-nursery.sock").exists()

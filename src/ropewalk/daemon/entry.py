@@ -40,11 +40,24 @@ async def until_signalled(serve: Awaitable[None]) -> None:
         await work
 
 
-def main(name: str, home: str) -> None:
-    gc.disable()
+def run(serve: Serve, settings: Settings) -> None:
+    """The process's life, once all is imported."""
     import uvloop
 
     from ropewalk.base.log import configure
+
+    configure()
+
+    async def live() -> None:
+        await until_signalled(serve(settings))
+
+    uvloop.run(live())
+
+
+def main(name: str, home: str) -> None:
+    gc.disable()
+    import uvloop  # noqa: F401 - now, with the collector off
+
     from ropewalk.daemon import early
     from ropewalk.daemon.installation import load_settings
 
@@ -57,12 +70,7 @@ def main(name: str, home: str) -> None:
     settings = load_settings(Path(home))
     if told_late:
         early.print_to(settings.logs / f"{name}.log")
-    configure()
-
-    async def run() -> None:
-        await until_signalled(serve(settings))
-
-    uvloop.run(run())
+    run(serve, settings)
 
 
 if __name__ == "__main__":

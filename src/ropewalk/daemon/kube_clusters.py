@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import contextlib
 import re
-import ssl
+import socket
 from collections.abc import Iterator
-from http.client import HTTPException, HTTPSConnection
 from pathlib import Path
 
 import msgspec
 
 from ropewalk.base.errors import Fault
 from ropewalk.base.settings import Settings
-from ropewalk.daemon import early, ports
+from ropewalk.daemon import early, kube_forks, ports
 from ropewalk.daemon.installation import exclusive, invoker, save_settings, write_private
 from ropewalk.daemon.processes import DetachedProcess, own_command
 
@@ -104,11 +103,11 @@ def start(home: Path, wanted: KubeCluster, replicas: int = 1) -> Path:
         raise Fault("NoSharedStore", "Several servers need a store that they can share: add --etcd HOST:PORT")
     for replica in range(replicas):
         each = msgspec.structs.replace(wanted, replica=replica, port=wanted.port + replica)
-        _start_replica(replica_settings(home, wanted.name, replica), each)
+        _start_replica(home, replica_settings(home, wanted.name, replica), each)
     return kubeconfig_file(folder_of(home, wanted.name))
 
 
-def _start_replica(settings: Settings, wanted: KubeCluster) -> None:
+def _start_replica(home: Path, settings: Settings, wanted: KubeCluster) -> None:
     with exclusive(settings):
         process = process_of(settings)
         before = load(settings.home)
@@ -128,7 +127,7 @@ def _start_replica(settings: Settings, wanted: KubeCluster) -> None:
             save_settings(settings)
             write_private(cluster_file(settings.home), msgspec.json.encode(wanted))
             kubeconfig_file(settings.home).unlink(missing_ok=True)
-            if not early.hand_over(process, settings.home):
+            if not (early.hand_over(process, settings.home) or kube_forks.fork(home, process, settings.home)):
                 process.start(own_command("kube", settings.home))
         _wait(settings, wanted, process)
 
@@ -167,17 +166,16 @@ def _wait(settings: Settings, cluster: KubeCluster, process: DetachedProcess) ->
     clock = SystemClock()
     until = clock.monotonic() + READY_WITHIN
     while clock.monotonic() < until and process.record() is not None:
-        if kubeconfig_file(settings.home).exists() and _is_ready(cluster.port):
+        if kubeconfig_file(settings.home).exists() and _listens(cluster.port):
             return
         clock.pause(0.005)
     raise Fault("NotReady", f"Cluster {cluster.name} did not come up. Its last words:\n{process.tail(8)}")
 
 
-def _is_ready(port: int) -> bool:
-    """Only whether somebody answers: the process it asks is one that we started."""
-    context = ssl._create_unverified_context()
-    connection = HTTPSConnection("127.0.0.1", port, timeout=2.0, context=context)
-    with contextlib.suppress(OSError, HTTPException):
-        connection.request("GET", "/readyz")
-        return connection.getresponse().status == 200
+def _listens(port: int) -> bool:
+    """Whether it takes connections. That it is ready the kubeconfig says, which a server writes last of all: asking it
+    would take longer than its start, for what a client's TLS takes to import.
+    """
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 2.0):
+        return True
     return False

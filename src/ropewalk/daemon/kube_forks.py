@@ -1,0 +1,230 @@
+"""The nursery: a process that has imported all that a kube process needs, and forks one whenever somebody asks.
+
+Imports take most of a cluster's start; here they are done once. The nursery has no thread, no loop and no database, or
+a fork would copy half of them: it waits on a Unix socket in the run folder, reads one line of JSON (`{"home": …}`) from
+a caller of its own user, and answers with the pid. The child begins a session of its own with its own log, and is from
+then on like any other kube process: found by its pid file, ended by a signal, alive when the nursery is gone. What was
+imported is shared with the nursery until it is written to, and set aside from the garbage collector, so that it stays
+shared.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import os
+import signal
+import socket
+import struct
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+import msgspec
+
+from ropewalk.base.errors import Fault
+from ropewalk.base.settings import Settings
+from ropewalk.daemon.processes import DetachedProcess, own_command
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+NAME = "kube-nursery"
+_REQUEST_BYTES = 4096
+_PATIENCE = 2.0
+"""Seconds that a caller may take to say what it wants, and the nursery to answer."""
+_READY_WITHIN = 30.0
+_CREDENTIALS = struct.Struct("3i")
+"""Of SO_PEERCRED: pid, uid, gid."""
+
+
+class Wanted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    home: str
+    """The folder of the cluster."""
+
+
+class Answer(msgspec.Struct, frozen=True):
+    pid: int = 0
+    refusal: str = ""
+
+
+def process_of(home: Path) -> DetachedProcess:
+    settings = Settings(home=home)
+    return DetachedProcess(NAME, settings.run, settings.logs)
+
+
+def socket_of(home: Path) -> Path:
+    return Settings(home=home).run / f"{NAME}.sock"
+
+
+# --- its life
+
+
+def start(home: Path) -> None:
+    """Start the nursery, or find it running. Returns once it can fork. Raises `Fault`."""
+    from ropewalk.base.clock import SystemClock
+
+    process, clock = process_of(home), SystemClock()
+    process.start((sys.executable, "-m", "ropewalk.daemon.kube_forks", str(home.absolute())))
+    until = clock.monotonic() + _READY_WITHIN
+    while clock.monotonic() < until and process.record() is not None:
+        if is_open(home):
+            return
+        clock.pause(0.01)
+    raise Fault("NotReady", f"The nursery did not come up. Its last words:\n{process.tail(8)}")
+
+
+def stop(home: Path) -> None:
+    process_of(home).stop()
+
+
+# --- asking
+
+
+def fork(home: Path, process: DetachedProcess, folder: Path) -> bool:
+    """Have the nursery of `home` make `process`, serving `folder`. False where none runs, or it will not."""
+    process.make_folders()
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+            connection.settimeout(_PATIENCE)
+            connection.connect(str(socket_of(home)))
+            connection.sendall(msgspec.json.encode(Wanted(str(folder.absolute()))) + b"\n")
+            answer = msgspec.json.decode(_line(connection), type=Answer)
+    except (OSError, msgspec.MsgspecError):
+        return False
+    if not answer.pid:
+        return False
+    process.remember(answer.pid, own_command("kube", folder))
+    return True
+
+
+def is_open(home: Path) -> bool:
+    """Whether somebody listens there."""
+    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        connection.connect(str(socket_of(home)))
+        return True
+    return False
+
+
+def _line(connection: socket.socket) -> bytes:
+    data = b""
+    while b"\n" not in data and len(data) <= _REQUEST_BYTES:
+        part = connection.recv(_REQUEST_BYTES)
+        if not part:
+            break
+        data += part
+    return data
+
+
+# --- forking
+
+
+class Nursery:
+    """Forks `child`, given a home, for whoever may ask."""
+
+    def __init__(self, listener: socket.socket, child: Callable[[str], None]) -> None:
+        self._listener = listener
+        self._child = child
+
+    def run(self) -> NoReturn:
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel takes the children's ends
+        while True:
+            connection, _ = self._listener.accept()
+            with connection:
+                connection.settimeout(_PATIENCE)
+                with contextlib.suppress(OSError):
+                    connection.sendall(msgspec.json.encode(self._answer(connection)) + b"\n")
+
+    def _answer(self, connection: socket.socket) -> Answer:
+        line = _line(connection)  # also from who is refused: with words unread the answer would not reach him
+        credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+        _, uid, _ = _CREDENTIALS.unpack(credentials)
+        if uid not in (0, os.geteuid()):
+            return Answer(refusal="the nursery serves its own user")
+        try:
+            wanted = msgspec.json.decode(line, type=Wanted)
+        except msgspec.MsgspecError as error:
+            return Answer(refusal=f"one line of JSON was expected: {error}")
+        if not Path(wanted.home).is_absolute():
+            return Answer(refusal="the home must be an absolute path")
+        pid = os.fork()
+        if pid == 0:
+            self._be(wanted.home, connection)
+        return Answer(pid)
+
+    def _be(self, home: str, connection: socket.socket) -> NoReturn:
+        """In the child: never return to the nursery's code, whatever happens."""
+        status = 1
+        try:
+            os.setsid()
+            for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT):
+                signal.signal(number, signal.SIG_DFL)
+            connection.close()
+            self._listener.close()
+            self._child(home)
+            status = 0
+        except BaseException:
+            sys.excepthook(*sys.exc_info())
+        finally:
+            with contextlib.suppress(OSError):
+                sys.stdout.flush()
+                sys.stderr.flush()
+            os._exit(status)
+
+
+def warm_up() -> None:
+    """Import a kube process, and read what each of them reads alike: the shapes of kinds."""
+    import uvloop  # noqa: F401 - for the children
+
+    from ropewalk.daemon import kube_process  # noqa: F401 - for the children
+    from ropewalk.kube.kinds.definitions import definitions
+    from ropewalk.kube.kinds.table import RESOURCES
+
+    types = definitions()
+    for info in RESOURCES:
+        types.schema(info.gvk).fields  # noqa: B018 - read where they are first asked for
+
+
+def serve_child(home: str) -> None:
+    from ropewalk.daemon import early, entry, kube_process
+    from ropewalk.daemon.installation import load_settings
+
+    settings = load_settings(Path(home))
+    early.print_to(process_log(settings))
+    os.chdir("/")
+    entry.run(kube_process.serve, settings)
+
+
+def process_log(settings: Settings) -> Path:
+    return DetachedProcess("kube", settings.run, settings.logs).log_file
+
+
+def listen(path: Path) -> socket.socket:
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    path.unlink(missing_ok=True)
+    listener.bind(str(path))
+    path.chmod(0o600)  # before it listens
+    listener.listen(64)
+    return listener
+
+
+def main(home: Path) -> None:
+    gc.disable()
+    warm_up()
+    path = socket_of(home)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    listener = listen(path)
+    threads = len(os.listdir("/proc/self/task"))
+    if threads != 1:
+        raise SystemExit(f"the nursery has {threads} threads: a fork would lose all but one")
+    gc.freeze()
+    gc.enable()
+    try:
+        Nursery(listener, serve_child).run()
+    finally:
+        path.unlink(missing_ok=True)
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    main(Path(sys.argv[1]))
