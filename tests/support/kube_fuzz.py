@@ -77,7 +77,7 @@ class Attempt:
 
     def told(self) -> str:
         body = self.text if self.text is not None else json.dumps(self.body)
-        return f"{self.method} {self.path} {self.query} {self.media_type} {str(body)[:1500]}"
+        return f"{self.method} {self.path} {self.query} {self.media_type} {str(body)[:6000]}"
 
 
 @dataclass(slots=True)

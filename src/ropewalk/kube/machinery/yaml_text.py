@@ -191,7 +191,7 @@ def resolve(text: str) -> Json:
     value = float(plain)
     if math.isinf(value):
         return text
-    return int(value) if value.is_integer() and abs(value) < 1e21 else value
+    return int(value) if value.is_integer() and abs(value) < 2**63 else value
 
 
 def _key_text(value: Json) -> str:

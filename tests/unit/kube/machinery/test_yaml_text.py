@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -43,6 +44,9 @@ def read(text: str) -> Json:
         ("2024-01-01", "2024-01-01"),
         ("2024-01-01T00:00:00Z", "2024-01-01T00:00:00Z"),
         ("18446744073709551615", 2**64 - 1),
+        ("18446744073709551616", 2.0**64),
+        ("-880002481614549942272", -880002481614549942272.0),
+        ("1e19", 1e19),
         ("100m", "100m"),
         ("-", "-"),
         ("1e999", "1e999"),
@@ -142,4 +146,11 @@ def test_any_text_is_read_or_refused(text: str) -> None:
     except YamlError:
         return
     assert not isinstance(value, float) or math.isfinite(value)
-    json.dumps(value)
+    orjson.dumps(value)
+
+
+@given(st.integers(-(10**25), 10**25))
+def test_no_number_is_too_large_to_be_stored(number: int) -> None:
+    assert orjson.loads(orjson.dumps(read(f"- {number}"))) == [
+        number if -(2**63) <= number < 2**64 else pytest.approx(number)
+    ]
