@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
 
+from ropewalk.kube.extension.cel_literals import problems
 from ropewalk.kube.extension.cel_signatures import Signature, signatures
 from ropewalk.kube.extension.cel_types import (
     BOOL,
@@ -32,9 +32,6 @@ from ropewalk.kube.extension.cel_types import (
     optional_of,
 )
 from ropewalk.kube.extension.declared import Declared
-from ropewalk.kube.extension.formats import parse_duration
-from ropewalk.kube.extension.patterns import pattern
-from ropewalk.kube.machinery import times
 from ropewalk.kube.machinery.cel.syntax import (
     Comprehension,
     Constant,
@@ -96,13 +93,15 @@ def check(text: str, parsed: Parsed, variables: Mapping[str, Type], structs: Map
     """`structs`: what the names of struct types mean."""
     checker = _Checker(text, parsed.positions, variables, structs)
     checker.node(parsed.root)
-    if not checker.problems:
-        checker.literals(parsed.root)
     bindings = checker.bindings
     types = {identity: bindings.resolved(found, free_is_dyn=True) for identity, found in checker.types.items()}
-    ordered = sorted(checker.problems, key=lambda problem: _location(text, problem[0]))
-    told = [_display(text, offset, message) for offset, message in ordered[:_MOST_ERRORS]]
-    return Checked(parsed.root, types, checker.overloads, checker.names, told)
+    checked = Checked(parsed.root, types, checker.overloads, checker.names)
+    found = checker.problems or [
+        (parsed.positions.get(identity, 0), told) for identity, told in problems(parsed.root, checked.type_of)
+    ]
+    ordered = sorted(found, key=lambda problem: _location(text, problem[0]))
+    checked.errors = [_display(text, offset, message) for offset, message in ordered[:_MOST_ERRORS]]
+    return checked
 
 
 def _location(text: str, offset: int) -> tuple[int, int]:
@@ -291,7 +290,7 @@ class _Checker:
             found = self.node(element)
             if place in node.optional:
                 found = self._unwrapped(element, found)
-            joined = self._joined(element, joined, found)
+            joined = self._joined(joined, found)
         return list_of(joined or self._new_variable())
 
     def _map(self, node: MapLiteral) -> Type:
@@ -299,11 +298,11 @@ class _Checker:
         values: Type | None = None
         for entry in node.entries:
             assert not isinstance(entry.key, str)
-            keys = self._joined(entry.key, keys, self.node(entry.key))
+            keys = self._joined(keys, self.node(entry.key))
             found = self.node(entry.value)
             if entry.optional:
                 found = self._unwrapped(entry.value, found)
-            values = self._joined(entry.value, values, found)
+            values = self._joined(values, found)
         if keys is None or values is None:
             keys, values = self._new_variable(), self._new_variable()
         return map_of(keys, values)
@@ -320,13 +319,10 @@ class _Checker:
             self._mismatch(node, optional_of(found), found)
         return found
 
-    def _joined(self, node: Node, before: Type | None, found: Type) -> Type:
+    def _joined(self, before: Type | None, found: Type) -> Type:
         if before is None:
             return found
-        if self.bindings.assignable(before, found):
-            return most_general(before, found)
-        self._mismatch(node, before, found)
-        return ERROR
+        return most_general(before, found) if self.bindings.assignable(before, found) else DYN
 
     # --- comprehensions
 
@@ -362,56 +358,3 @@ class _Checker:
             f"expression of type '{over}' cannot be range of a comprehension (must be list, map, or dynamic)",
         )
         return ERROR, ERROR
-
-    # --- what is written out must mean something
-
-    def literals(self, node: Node) -> None:
-        if isinstance(node, Invocation):
-            reader = _READERS.get(node.function)
-            literal = node.arguments[-1] if node.arguments else None
-            of_literal = isinstance(literal, Constant) and type(literal.value) is str
-            if reader is not None and of_literal and not reader(str(getattr(literal, "value", ""))):
-                self.tell(literal.id if literal is not None else node.id, f"invalid {node.function} argument")
-        for part in _parts(node):
-            self.literals(part)
-
-
-def _is_duration(text: str) -> bool:
-    try:
-        return (isinstance(parse_duration(text), timedelta) and text[-1:].isalpha()) or text == "0"
-    except (ValueError, OverflowError):
-        return False
-
-
-def _is_timestamp(text: str) -> bool:
-    try:
-        times.parse(text)
-    except ValueError:
-        return False
-    return True
-
-
-def _is_pattern(text: str) -> bool:
-    try:
-        pattern(text)
-    except ValueError:
-        return False
-    return True
-
-
-_READERS = {"duration": _is_duration, "timestamp": _is_timestamp, "matches": _is_pattern}
-
-
-def _parts(node: Node) -> list[Node]:
-    if isinstance(node, Comprehension):
-        return [node.range, node.initial, node.condition, node.step, node.result]
-    if isinstance(node, Select):
-        return [node.operand]
-    if isinstance(node, Invocation):
-        return [*([node.target] if node.target is not None else []), *node.arguments]
-    if isinstance(node, ListLiteral):
-        return list(node.elements)
-    if isinstance(node, MapLiteral):
-        keys = [entry.key for entry in node.entries if not isinstance(entry.key, str)]
-        return [*keys, *(entry.value for entry in node.entries)]
-    return []

@@ -13,7 +13,6 @@ import orjson
 
 from ropewalk.kube.extension import causes, formats
 from ropewalk.kube.extension.correlation import Correlated
-from ropewalk.kube.extension.patterns import pattern
 from ropewalk.kube.extension.values import (
     NAMES,
     format_of,
@@ -25,6 +24,7 @@ from ropewalk.kube.extension.values import (
 )
 from ropewalk.kube.machinery.errors import Cause
 from ropewalk.kube.machinery.objects import Json, Object
+from ropewalk.kube.machinery.patterns import pattern
 
 _GO_FORMATS: dict[type, str] = {int: "int64", float: "float64"}
 

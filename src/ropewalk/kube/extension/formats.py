@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 
-from ropewalk.kube.extension.patterns import pattern
+from ropewalk.kube.machinery.patterns import pattern
 
 Fits = Callable[[str], bool]
 

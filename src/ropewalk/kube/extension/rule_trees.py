@@ -1,7 +1,6 @@
-"""A checked expression made ready to run over plain JSON: what types alone can tell is written into the tree. Pure.
+"""A checked expression made ready to run: `==` and `+` of lists that are sets or maps become other functions. Pure.
 
-Fields of objects are written escaped in rules (`self.a__dash__b`), keys of maps are not; `==` and `+` of lists that are
-sets or maps are other functions.
+What a list is, its values do not tell: the schema does.
 """
 
 from __future__ import annotations
@@ -60,28 +59,24 @@ class _Rewriter:
 
     def _select(self, node: Select) -> Node:
         operand = self.node(node.operand)
-        field, below = self._field(node.operand, node.field)
-        self._note(node, below)
-        return replace(node, operand=operand, field=field)
+        self._note(node, self._field(node.operand, node.field))
+        return replace(node, operand=operand)
 
-    def _field(self, operand: Node, name: str) -> tuple[str, Object | None]:
-        found = self._checked.type_of(operand)
-        if found.is_optional:
-            found = found.parameters[0]
-        schema = self._schemas.get(id(operand))
-        if found.kind == "struct":
-            name = unescaped(name)
-            return name, ((schema or {}).get("properties") or {}).get(name)
-        additional = (schema or {}).get("additionalProperties")
-        return name, additional if isinstance(additional, dict) else None
+    def _field(self, operand: Node, name: str) -> Object | None:
+        """The schema of a field."""
+        schema = self._schemas.get(id(operand)) or {}
+        properties, additional = schema.get("properties") or {}, schema.get("additionalProperties")
+        if properties:
+            found: Object | None = properties.get(unescaped(name))
+            return found
+        return additional if isinstance(additional, dict) else None
 
     def _call(self, node: Invocation) -> Node:
         if node.function == "_?._":
             operand, name = node.arguments
             made = self.node(operand)
-            field, below = self._field(operand, str(getattr(name, "value", "")))
-            self._note(node, below)
-            return replace(node, arguments=(made, Constant(field)))
+            self._note(node, self._field(operand, str(getattr(name, "value", ""))))
+            return replace(node, arguments=(made, name))
         target = None if node.target is None else self.node(node.target)
         arguments = tuple(map(self.node, node.arguments))
         if node.function in ("_[_]", "_[?_]"):

@@ -1,4 +1,4 @@
-"""A custom resource's values as its rules see them: times as times, numbers as doubles, sets without order. Pure.
+"""A custom resource's values as its rules see them: times as times, names as identifiers, sets without order. Pure.
 
 https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resource-definitions/#validation-rules
 JSON is handed to expressions as it is, wherever that is what CEL would see; only what differs is converted.
@@ -10,8 +10,10 @@ from collections.abc import Callable
 
 from ropewalk.kube.extension import formats
 from ropewalk.kube.extension.correlation import by_keys, key_of, same
+from ropewalk.kube.extension.declared import escape
 from ropewalk.kube.extension.list_types import LIST_KEYS, LIST_TYPE, has_any
 from ropewalk.kube.extension.structural import INT_OR_STRING
+from ropewalk.kube.machinery.cel.evaluator import unescaped
 from ropewalk.kube.machinery.cel.functions import function
 from ropewalk.kube.machinery.cel.values import Value, equal
 from ropewalk.kube.machinery.objects import Json, Object
@@ -60,7 +62,8 @@ def _object_viewer(schema: Object) -> See | None:
     parts = {name: found for name, part in properties.items() if (found := viewer(part)) is not None}
     others = viewer(additional) if isinstance(additional, dict) and not properties else None
     nullable = any(part.get("nullable") for part in properties.values())
-    if not parts and others is None and not nullable:
+    names = {name: escape(name) or name for name in properties if escape(name) != name}
+    if not parts and others is None and not nullable and not names:
         return None
 
     def see(value: Json) -> Value:
@@ -74,7 +77,7 @@ def _object_viewer(schema: Object) -> See | None:
             if part is None and name in properties:
                 continue
             look = parts.get(name)
-            seen[name] = part if look is None else look(part)
+            seen[names.get(name, name)] = part if look is None else look(part)
         return seen
 
     return see
@@ -98,7 +101,8 @@ def equal_as(left: Value, right: Value, schema: Object) -> bool:
         if left.keys() != right.keys():
             return False
         for name, part in left.items():
-            below = properties.get(name) or (additional if isinstance(additional, dict) else {})
+            below = properties.get(unescaped(name)) if properties else additional
+            below = below if isinstance(below, dict) else {}
             if not equal_as(part, right[name], below):
                 return False
         return True
@@ -112,7 +116,7 @@ def _equal_lists(left: list[Value], right: list[Value], schema: Object) -> bool:
     if list_type == "set":
         return all(any(equal(one, other) for one in left) for other in right)
     if list_type == "map":
-        keys = schema.get(LIST_KEYS) or ()
+        keys = _keys(schema)
         known = by_keys(left, keys)
         for other in right:
             key = key_of(other, keys)
@@ -129,7 +133,7 @@ def joined_as(left: list[Value], right: list[Value], schema: Object) -> list[Val
     if schema.get(LIST_TYPE) == "set":
         joined += [other for place, other in enumerate(right) if not _is_in(other, [*left, *right[:place]])]
         return joined
-    keys = schema.get(LIST_KEYS) or ()
+    keys = _keys(schema)
     places = {key_of(item, keys): place for place, item in enumerate(left)}
     for other in right:
         place = places.get(key_of(other, keys))
@@ -138,6 +142,10 @@ def joined_as(left: list[Value], right: list[Value], schema: Object) -> list[Val
         else:
             joined[place] = other
     return joined
+
+
+def _keys(schema: Object) -> tuple[str, ...]:
+    return tuple(escape(name) or name for name in schema.get(LIST_KEYS) or ())
 
 
 def _is_in(wanted: Value, values: list[Value]) -> bool:

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ropewalk.kube.extension import causes
-from ropewalk.kube.extension.patterns import pattern
 from ropewalk.kube.extension.structural import EMBEDDED, INT_OR_STRING, PRESERVE
 from ropewalk.kube.machinery.errors import Cause
 from ropewalk.kube.machinery.objects import Object
+from ropewalk.kube.machinery.patterns import pattern
 
 JUNCTORS = ("anyOf", "allOf", "oneOf")
 UNSUPPORTED = ("id", "$schema", "$ref", "patternProperties", "dependencies", "additionalItems", "definitions")

@@ -10,9 +10,9 @@ import math
 from collections.abc import Callable, Sequence
 
 from ropewalk.kube.extension import formats
-from ropewalk.kube.extension.patterns import pattern
 from ropewalk.kube.extension.structural import INT_OR_STRING
 from ropewalk.kube.machinery.objects import Json, Object
+from ropewalk.kube.machinery.patterns import pattern
 
 Fits = Callable[[Json], bool]
 

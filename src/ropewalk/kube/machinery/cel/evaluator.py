@@ -8,6 +8,7 @@ https://kubernetes.io/docs/reference/using-api/cel/#resource-constraints
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from typing import TypeAlias
 
 from ropewalk.kube.machinery.cel.functions import Function, find
@@ -466,10 +467,11 @@ def _logical(arguments: list[Step], *, decides: bool) -> Step:
                 return decides
             if type(left) is not bool:
                 raise no_overload()
-        except EvaluationError:
-            if second(frame) is decides:
-                return decides
-            raise
+        except EvaluationError as failure:
+            with suppress(EvaluationError):
+                if second(frame) is decides:
+                    return decides
+            raise failure from None
         right = second(frame)
         if type(right) is not bool:
             raise no_overload()

@@ -10,8 +10,6 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 from zoneinfo import ZoneInfo
 
-import re2  # type: ignore[import-untyped]
-
 from ropewalk.kube.machinery.cel.functions import both, every_element, function, matching, method, traversal
 from ropewalk.kube.machinery.cel.values import (
     INT_MAX,
@@ -30,6 +28,7 @@ from ropewalk.kube.machinery.cel.values import (
     ordered,
     type_name,
 )
+from ropewalk.kube.machinery.patterns import pattern
 
 
 def _int(value: int) -> int:
@@ -212,32 +211,23 @@ def ends_with(text: str, part: str) -> bool:
 
 @function("matches", "string string -> bool", standard=True, cost=matching)
 @method("matches", "string string -> bool", standard=True, cost=matching)
-def matches(text: str, pattern: str) -> bool:
-    return compiled(pattern).search(text) is not None
+def matches(text: str, expression: str) -> bool:
+    return compiled(expression).search(text) is not None
 
 
-_PATTERNS: dict[str, Value] = {}
-_MAX_PATTERNS = 2_000
-
-
-def compiled(pattern: str) -> Value:
-    """A regular expression (RE2: linear in the text), kept."""
-    found = _PATTERNS.get(pattern)
-    if found is None:
-        options = re2.Options()
-        options.log_errors = False
-        options.max_mem = 8 << 20
-        try:
-            found = re2.compile(pattern, options=options)
-        except re2.error as error:
-            raise EvaluationError(f"error parsing regexp: {error}") from None
-        if len(_PATTERNS) >= _MAX_PATTERNS:
-            _PATTERNS.clear()
-        _PATTERNS[pattern] = found
-    return found
+def compiled(text: str) -> Value:
+    """A regular expression (RE2: linear in what it reads)."""
+    try:
+        return pattern(text)
+    except ValueError as error:
+        raise EvaluationError(str(error)) from None
 
 
 # --- conversions
+
+
+def _unconverted(kind: str) -> EvaluationError:
+    return EvaluationError(f"type conversion error from 'string' to '{kind}'")
 
 
 @function("dyn", "dyn -> dyn", standard=True)
@@ -260,7 +250,7 @@ def to_int(value: Value) -> int:
         return _int(int(value))
     if type(value) is str:
         if not re.fullmatch(r"[+-]?\d{1,20}", value, re.ASCII):
-            raise EvaluationError(f'strconv.ParseInt: parsing "{value}": invalid syntax')
+            raise _unconverted("int")
         return _int(int(value))
     if type(value) is datetime:
         return int(value.timestamp())
@@ -272,7 +262,7 @@ def to_int(value: Value) -> int:
 @function("uint", "dyn -> uint", standard=True)
 def to_uint(value: Value) -> UInt:
     if type(value) is str and not re.fullmatch(r"\d{1,20}", value, re.ASCII):
-        raise EvaluationError(f'strconv.ParseUint: parsing "{value}": invalid syntax')
+        raise _unconverted("uint")
     if type(value) is float and (math.isnan(value) or math.isinf(value)):
         raise EvaluationError("unsigned integer overflow")
     if is_number(value) or type(value) is str:
@@ -288,7 +278,7 @@ def to_double(value: Value) -> float:
         try:
             return float(value)
         except ValueError:
-            raise EvaluationError(f'strconv.ParseFloat: parsing "{value}": invalid syntax') from None
+            raise _unconverted("double") from None
     raise no_overload()
 
 
@@ -342,7 +332,7 @@ def to_bool(value: Value) -> bool:
         return True
     if value in ("0", "f", "F", "FALSE", "false", "False"):
         return False
-    raise EvaluationError(f'strconv.ParseBool: parsing "{value}": invalid syntax')
+    raise _unconverted("bool")
 
 
 # --- time
@@ -359,10 +349,10 @@ def duration(value: Value) -> timedelta:
     if type(value) is int:
         return timedelta(microseconds=value / 1000)
     if not _DURATION.fullmatch(value):
-        raise EvaluationError(f'time: invalid duration "{value}"')
+        raise _unconverted("google.protobuf.Duration")
     seconds = sum(float(count) * _UNITS[unit] for count, unit in _PART.findall(value))
     if seconds > 9_223_372_036:
-        raise EvaluationError(f'time: invalid duration "{value}"')
+        raise _unconverted("google.protobuf.Duration")
     return timedelta(seconds=-seconds if value.startswith("-") else seconds)
 
 
@@ -389,7 +379,7 @@ def timestamp(value: Value) -> datetime:
             return datetime.fromisoformat(whole + fraction.ljust(7, "0") + zone.replace("Z", "+00:00")).astimezone(UTC)
     except (ValueError, OverflowError, OSError):
         pass
-    raise EvaluationError(f'invalid timestamp: "{value}"')
+    raise _unconverted("google.protobuf.Timestamp")
 
 
 def timestamp_text(value: datetime) -> str:

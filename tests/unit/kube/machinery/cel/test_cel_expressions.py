@@ -108,7 +108,9 @@ def test_is_true(text: str) -> None:
         ("quantity('ten').sign() == 1", "quantities must match the regular expression"),
         ("object.?zoo.value() == 1", "optional.none() dereference"),
         ("'abc'.substring(2, 9) == ''", "index out of range: 9"),
-        ("duration('soon') == duration('1s')", "invalid duration"),
+        ("duration('soon') == duration('1s')", "type conversion error from 'string' to 'google.protobuf.Duration'"),
+        ("int(object.name) == 1", "type conversion error from 'string' to 'int'"),
+        ("object.zoo == 1 && object.zebra == 2", "no such key: zoo"),
         ("object.spec.containers.all(c, c.image != '')", "no such key: image"),
     ],
 )

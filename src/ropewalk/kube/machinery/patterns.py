@@ -1,4 +1,4 @@
-"""Regular expressions of schemas: run by RE2, which no pattern can make slow. Its complaints in Go's words."""
+"""Regular expressions that clients write: run by RE2, which no pattern can make slow. Its complaints in Go's words."""
 
 from __future__ import annotations
 
@@ -17,13 +17,14 @@ _WORDS = {
 }
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=4096)
 def pattern(text: str) -> Any:
     """A compiled RE2 pattern (`.search(text)`). Raises `ValueError` with what Go says of it."""
     import re2  # type: ignore[import-untyped]  # loaded where it is first needed
 
     options = re2.Options()
     options.log_errors = False
+    options.max_mem = 8 << 20
     try:
         return re2.compile(text, options)
     except re2.error as error:
