@@ -196,16 +196,27 @@ class Simulation:
         elif choice < 10:  # more at once than any buffer holds
             for _ in range(feeds.BACKLOG + self.random.randrange(feeds.BACKLOG)):
                 await self.write()
-        else:  # the feed itself is stopped for a while
-            for task in self.server.registry.feeds._tasks.values():
-                task.cancel()
-            stopped = list(self.server.registry.feeds._feeds)
-            for _ in range(self.random.randrange(12)):
-                await self.write()
-            for prefix in stopped:
-                feed = self.server.registry.feeds._feeds[prefix]
-                supervised = self.server.registry.feeds._supervisor.keep(feed)
-                self.server.registry.feeds._tasks[prefix] = asyncio.create_task(supervised)
+        else:
+            await self.stop_feeds()
+
+    async def stop_feeds(self) -> None:
+        """Between a feed's failure and its next try others write, list and watch, and bookmarks fall due."""
+        running = self.server.registry.feeds
+        stopped = list(running._feeds)
+        for prefix in stopped:
+            running._tasks[prefix].cancel()
+        await self.clock.settle()
+        for _ in range(self.random.randrange(1, 12)):
+            await self.write()
+            if self.random.random() < 0.3:
+                await self.random.choice(self.clients).hang_up()
+            for client in self.clients:
+                if client.watcher is None and self.random.random() < 0.3:
+                    await client.connect(self.server)
+        await self.clock.advance(self.random.choice((0.0, 1.0, 70.0)))
+        for prefix in stopped:
+            supervised = running._supervisor.keep(running._feeds[prefix])
+            running._tasks[prefix] = asyncio.create_task(supervised)
 
     async def restart(self) -> None:
         """The process dies; streams end wherever they are."""
@@ -249,6 +260,8 @@ class Simulation:
         for _ in range(40):
             await self.clock.advance(1.0)
             for client in self.clients:
+                if client.watcher is not None:
+                    client.watcher.reads.set()
                 client.take()
                 if client.watcher is None:
                     await client.connect(self.server)
@@ -269,6 +282,8 @@ class Simulation:
             await self.fault()
         await self.clock.advance(self.random.choice((0.0, 0.0, 0.1, 2.0, 70.0)))
         for client in self.clients:
+            if client.watcher is not None:  # some read slowly
+                (client.watcher.reads.clear if self.random.random() < 0.2 else client.watcher.reads.set)()
             if self.random.random() < 0.7:
                 client.take()
             if client.watcher is None and self.random.random() < 0.6:

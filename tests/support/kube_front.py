@@ -233,12 +233,16 @@ class Watcher:
         self._body = body
         self.events: list[Any] = []
         self.ended = False
+        self.reads = asyncio.Event()
+        """Cleared, it leaves what comes on the wire."""
+        self.reads.set()
         self._task = asyncio.get_running_loop().create_task(self._read())
 
     async def _read(self) -> None:
         async for piece in self._body:
             assert piece.endswith(b"\n")
             self.events += [json.loads(line) for line in piece.splitlines()]
+            await self.reads.wait()
         self.ended = True
 
     def taken(self) -> list[Any]:
