@@ -27,6 +27,9 @@ log = logger(__name__)
 SWEEP_SECONDS = 1.0
 """How often deadlines are looked at: they may be overrun by this much."""
 
+FAREWELL_SECONDS = 0.5
+"""For clients that idle to take notice of our end: of TLS some do so only when they next use the connection."""
+
 
 class HttpServer:
     """Serves one handler on any number of sockets, all under one listener name."""
@@ -94,20 +97,26 @@ class HttpServer:
         self._servers.clear()
         for connection in tuple(self._connections):
             connection.stop()
-        if not self._empty.is_set():
-            patience = asyncio.ensure_future(self.clock.sleep(grace))
-            emptied = asyncio.ensure_future(self._empty.wait())
-            await asyncio.wait((patience, emptied), return_when=asyncio.FIRST_COMPLETED)
-            patience.cancel()
-            emptied.cancel()
-            for connection in tuple(self._connections):
-                connection.abort()
+        await self._emptied(min(grace, FAREWELL_SECONDS))
+        if any(connection.busy for connection in self._connections):
+            await self._emptied(grace)
+        for connection in tuple(self._connections):
+            connection.abort()
         if self._sweeper is not None:
             self._sweeper.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._sweeper
             self._sweeper = None
         self._remove_socket_files()
+
+    async def _emptied(self, seconds: float) -> None:
+        """Until no connection is left, or that time is over."""
+        if self._empty.is_set():
+            return
+        waits = [asyncio.ensure_future(self.clock.sleep(seconds)), asyncio.ensure_future(self._empty.wait())]
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        for wait in waits:
+            wait.cancel()
 
     def _remove_socket_files(self) -> None:
         for path in self._paths:
