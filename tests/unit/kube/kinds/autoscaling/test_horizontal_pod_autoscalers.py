@@ -9,10 +9,8 @@ import pytest
 
 from ropewalk.kube.kinds.autoscaling import STRATEGIES
 from ropewalk.kube.kinds.autoscaling.conversion import to_v1, to_v2
-from ropewalk.kube.kinds.autoscaling.scales import COLUMNS, validate_scale
-from ropewalk.kube.machinery.fields import FieldErrors
 from ropewalk.kube.machinery.objects import Object
-from unit.kube.kinds.verdicts import cells, changed, created, creation, status_update, told, update
+from unit.kube.kinds.verdicts import cells, changed, created, creation, status_update, update
 
 HPAS = STRATEGIES["horizontalpodautoscalers"]
 TARGET = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}
@@ -235,11 +233,3 @@ class TestVersions:
         found = to_v2(odd)
         assert "annotations" not in found["metadata"]
         assert len(found["spec"]["metrics"]) == 1
-
-
-def test_scale() -> None:
-    errors = FieldErrors()
-    validate_scale({"spec": {"replicas": -1}}, errors)
-    assert told(errors) == ["spec.replicas: Invalid value: -1: must be greater than or equal to 0"]
-    scale = {"metadata": {"name": "web"}, "spec": {"replicas": 3}, "status": {"replicas": 2}}
-    assert [column.cell(scale, 0.0) for column in COLUMNS] == ["web", 3, 2, "<unknown>"]
