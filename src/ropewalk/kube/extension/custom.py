@@ -66,7 +66,7 @@ class _Custom(Strategy):
         self._fill = shaping.filler(schema)
         self._ruled = rules.compiled(schema)
         self._has_embedded = embedded.has_any(schema)
-        self._has_list_types = list_types.has_any(schema)
+        self._unique = list_types.checker(schema)
         self._ratcheted: tuple[Object, list[str]] | None = None
         """What the last update is warned of: rules that do not hold in what it left as it was."""
 
@@ -107,7 +107,7 @@ class _Custom(Strategy):
         found += self._scale_problems(obj, spec=True)
         if self._has_embedded:
             found += embedded.validate(obj, self._schema)
-        if self._has_list_types:
+        if self._unique is not None and not self._unique(obj):
             found += list_types.validate(obj, self._schema)
         found += self._broken_rules(obj, None, found, None)
         errors.causes += found
@@ -120,8 +120,7 @@ class _Custom(Strategy):
         found += self._scale_problems(new, spec=True)
         if self._has_embedded:
             found += embedded.validate(new, self._schema)
-        if self._has_list_types and not list_types.validate(old, self._schema):
-            found += list_types.validate(new, self._schema)
+        found += self._new_doubles(new, old)
         found += self._broken_rules(new, old, found, correlated)
         errors.causes += found
 
@@ -132,10 +131,15 @@ class _Custom(Strategy):
             below = correlated.field("status") or Correlated(new["status"], old.get("status"), self._status_schema)
             found += complaints(self._status_schema, new["status"], "status", below)
         found += self._scale_problems(new, spec=False)
-        if self._has_list_types and not list_types.validate(old, self._schema):
-            found += list_types.validate(new, self._schema)
+        found += self._new_doubles(new, old)
         found += self._broken_rules(new, old, found, correlated)
         errors.causes += found
+
+    def _new_doubles(self, new: Object, old: Object) -> list[Cause]:
+        """What stands twice, unless something did before."""
+        if self._unique is None or self._unique(new) or list_types.validate(old, self._schema):
+            return []
+        return list_types.validate(new, self._schema)
 
     def _broken_rules(
         self, new: Object, old: Object | None, found: Sequence[Cause], correlated: Correlated | None

@@ -77,9 +77,9 @@ class _Judge:
         _, wrong = embedded.coerced(copied(value), schema, self._meta_schema)
         if wrong:
             where, _, message = wrong.partition(": ")
-            return [Cause("FieldValueInvalid", message, f"{path}.{where}")]
+            return [Cause("FieldValueInvalid", message, _joined(path, where))]
         found = embedded.validate(value, schema)
-        return [Cause(cause.reason, cause.message, f"{path}.{cause.field}") for cause in found]
+        return [Cause(cause.reason, cause.message, _joined(path, cause.field)) for cause in found]
 
     def _rules(self, schema: Object, value: Json, path: str) -> list[Cause]:
         """As an update that changes nothing, and as a creation."""
@@ -93,6 +93,10 @@ class _Judge:
             found = rules.check(ruled, value, None, again, path=path).errors
             self._budget.left = min(self._budget.left, again.left)
         return found
+
+
+def _joined(path: str, field: str) -> str:
+    return f"{path}{field}" if field.startswith("[") else f"{path}.{field}"
 
 
 def _surrounded(value: Json, steps: _Steps) -> Object:

@@ -77,7 +77,7 @@ def _object_viewer(schema: Object) -> See | None:
             if part is None and name in properties:
                 continue
             look = parts.get(name)
-            seen[names.get(name, name)] = part if look is None else look(part)
+            seen[str(names.get(name, name))] = part if look is None else look(part)
         return seen
 
     return see

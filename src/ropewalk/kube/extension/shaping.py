@@ -33,14 +33,23 @@ def cleaner(schema: Object, *, root: bool = False) -> Clean:
         others = others or _anything
     items = cleaner(schema["items"]) if isinstance(schema.get("items"), dict) else cleaner_of_nothing
 
+    known = properties.get
+
     def clean(value: Json) -> bool:
         if type(value) is dict:
             for name, part in value.items():
-                check = properties.get(name, others)
-                if check is None or part is None or (type(part) in _CONTAINERS and not check(part)):
+                check = known(name, others)
+                if check is None or part is None:
+                    return False
+                kind = type(part)
+                if (kind is dict or kind is list) and not check(part):
                     return False
             return True
-        return all(part is not None and (type(part) not in _CONTAINERS or items(part)) for part in value)
+        for part in value:
+            kind = type(part)
+            if part is None or ((kind is dict or kind is list) and not items(part)):
+                return False
+        return True
 
     return clean
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import reduce
 
 from ropewalk.kube.extension import formats
 from ropewalk.kube.extension.structural import INT_OR_STRING
@@ -60,47 +61,58 @@ def is_whole(value: float) -> bool:
 
 def compiled(schema: Object) -> Fits:
     """Of a structural schema, or of what stands in its logic."""
-    checks = [
-        *_type_checks(schema),
-        *_logic_checks(schema),
-        *_string_checks(schema),
-        *_number_checks(schema),
-        *_list_checks(schema),
-        *_object_checks(schema),
-    ]
+    checks = [*_value_checks(schema), *_logic_checks(schema)]
     enum = schema.get("enum")
     if enum:
         checks.append(_enumerated(enum))
     null_fits = not enum and (bool(schema.get("nullable")) or not types_of(schema))
-    if not checks:
-        return lambda value: value is not None or null_fits
-    if len(checks) == 1:
-        (only,) = checks
-        return lambda value: null_fits if value is None else only(value)
-    several = tuple(checks)
-
-    def fits(value: Json) -> bool:
-        if value is None:
-            return null_fits
-        return all(check(value) for check in several)
-
+    fits = reduce(_both, checks) if checks else _anything
+    if schema.get("nullable") or not types_of(schema) or format_of(schema):
+        return lambda value: null_fits if value is None else fits(value)
     return fits
+
+
+def _both(first: Fits, second: Fits) -> Fits:
+    return lambda value: first(value) and second(value)
+
+
+def _anything(value: Json) -> bool:
+    return True
+
+
+def _value_checks(schema: Object) -> list[Fits]:
+    """Type and limits, in as few steps as may be: this runs for every field of every object."""
+    types = types_of(schema)
+    if types == ("object",):
+        return [_object_check(schema)]
+    if types == ("array",):
+        return [_list_check(schema)]
+    if types == ("string",) and not format_of(schema):
+        return [_string_check(schema, typed=True)]
+    return [
+        *_type_checks(schema),
+        *([_string_check(schema, typed=False)] if _OF_STRINGS & schema.keys() else []),
+        *_number_checks(schema),
+        *([_list_check(schema)] if not types and _OF_LISTS & schema.keys() else []),
+        *([_object_check(schema)] if not types and _OF_OBJECTS & schema.keys() else []),
+    ]
+
+
+_OF_STRINGS = {"maxLength", "minLength", "pattern", "format"}
+_OF_LISTS = {"maxItems", "minItems", "items"}
+_OF_OBJECTS = {"maxProperties", "minProperties", "required", "properties", "additionalProperties"}
 
 
 def _type_checks(schema: Object) -> list[Fits]:
     types, form = types_of(schema), format_of(schema)
+    classes = tuple(kind for name in types for kind in _CLASSES.get(name, ()))
     if form and not {"integer", "number"} & set(types):
         # Of strings and lists with a format the type is not asked.
-        allowed = tuple(kind for name in types for kind in _CLASSES.get(name, ()))
-        return [lambda value: type(value) in (str, list) or type(value) in allowed]
+        return [lambda value: type(value) in (str, list) or type(value) in classes]
     if not types:
         return []
-    classes = tuple(kind for name in types for kind in _CLASSES.get(name, ()))
     if "integer" in types:
         return [lambda value: type(value) in classes or (type(value) is float and is_whole(value))]
-    if len(classes) == 1:
-        (only,) = classes
-        return [lambda value: type(value) is only]
     return [lambda value: type(value) in classes]
 
 
@@ -139,20 +151,26 @@ def _enumerated(allowed: Sequence[Json]) -> Fits:
 # --- by type
 
 
-def _string_checks(schema: Object) -> list[Fits]:
+def _string_check(schema: Object, *, typed: bool) -> Fits:
+    """`typed`: nothing else than a string fits."""
     longest, shortest, expression = schema.get("maxLength"), schema.get("minLength"), schema.get("pattern")
-    checks: list[Fits] = []
-    if longest is not None:
-        checks.append(lambda value: type(value) is not str or len(value) <= longest)
-    if shortest is not None:
-        checks.append(lambda value: type(value) is not str or len(value) >= shortest)
-    if expression:
-        search = pattern(expression).search
-        checks.append(lambda value: type(value) is not str or search(value) is not None)
+    search = pattern(expression).search if expression else None
     known = formats.check_of(schema.get("format") or "")
-    if known is not None:
-        checks.append(lambda value: type(value) is not str or known(value))
-    return checks
+    if longest is None and shortest is None and search is None and known is None:
+        return lambda value: type(value) is str
+
+    def fits(value: Json) -> bool:
+        if type(value) is not str:
+            return not typed
+        if longest is not None and len(value) > longest:
+            return False
+        if shortest is not None and len(value) < shortest:
+            return False
+        if search is not None and search(value) is None:
+            return False
+        return known is None or known(value)
+
+    return fits
 
 
 def _number_checks(schema: Object) -> list[Fits]:
@@ -187,49 +205,62 @@ def is_multiple(value: float, step: float) -> bool:
     return is_whole(1 / step * value if step < 1 else value / step)
 
 
-def _list_checks(schema: Object) -> list[Fits]:
+def _list_check(schema: Object) -> Fits:
     most, least = schema.get("maxItems"), schema.get("minItems")
-    checks: list[Fits] = []
-    if most is not None:
-        checks.append(lambda value: type(value) is not list or len(value) <= most)
-    if least is not None:
-        checks.append(lambda value: type(value) is not list or len(value) >= least)
-    if isinstance(schema.get("items"), dict):
-        fits = compiled(schema["items"])
-        checks.append(lambda value: type(value) is not list or all(map(fits, value)))
-    return checks
+    items = compiled(schema["items"]) if isinstance(schema.get("items"), dict) else None
+    typed = bool(schema.get("type"))
+
+    def fits(value: Json) -> bool:
+        if type(value) is not list:
+            return not typed
+        if most is not None and len(value) > most:
+            return False
+        if least is not None and len(value) < least:
+            return False
+        return items is None or all(map(items, value))
+
+    return fits
 
 
-def _object_checks(schema: Object) -> list[Fits]:
+def _object_check(schema: Object) -> Fits:
     most, least = schema.get("maxProperties"), schema.get("minProperties")
     required = tuple(schema.get("required") or ())
-    properties = {name: compiled(part) for name, part in (schema.get("properties") or {}).items()}
+    properties = schema.get("properties") or {}
+    plain = {name: kind for name, part in properties.items() if (kind := _plain(part)) is not None}
+    checks = {name: compiled(part) for name, part in properties.items()}
     additional = schema.get("additionalProperties")
     others = compiled(additional) if isinstance(additional, dict) else None
-    closed = additional is False
-    checks: list[Fits] = []
-    if most is not None:
-        checks.append(lambda value: type(value) is not dict or len(value) <= most)
-    if least is not None:
-        checks.append(lambda value: type(value) is not dict or len(value) >= least)
-    if required:
-        checks.append(lambda value: type(value) is not dict or all(name in value for name in required))
-    if properties or others is not None or closed:
+    closed, typed = additional is False, bool(schema.get("type"))
 
-        def fits(value: Json) -> bool:
-            if type(value) is not dict:
-                return True
-            for name, part in value.items():
-                check = properties.get(name)
-                if check is not None:
-                    if not check(part):
-                        return False
-                elif closed or (others is not None and not others(part)):
+    def fits(value: Json) -> bool:
+        if type(value) is not dict:
+            return not typed
+        for name in required:
+            if name not in value:
+                return False
+        if most is not None and len(value) > most:
+            return False
+        if least is not None and len(value) < least:
+            return False
+        for name, part in value.items():
+            if type(part) is plain.get(name):
+                continue
+            check = checks.get(name, others)
+            if check is None:
+                if closed:
                     return False
-            return True
+            elif not check(part):
+                return False
+        return True
 
-        checks.append(fits)
-    return checks
+    return fits
+
+
+def _plain(schema: Object) -> type | None:
+    """The one Python type that fits without a further look."""
+    kinds: dict[str, type] = {"string": str, "integer": int, "boolean": bool}
+    limited = schema.keys() - {"type", "description", "title", "default", "nullable", "example", "externalDocs"}
+    return kinds.get(schema.get("type", "")) if not limited else None
 
 
 # --- logic

@@ -167,6 +167,8 @@ class CustomResourceDefinitions(Strategy):
         meta.pop("deletionGracePeriodSeconds", None)
         if CLEANUP in (meta.get("finalizers") or ()):
             return
+        if meta.get("generation", 0) > 1:
+            meta["generation"] -= 1  # the beginning of a definition's deletion is no change of it
         meta["finalizers"] = [*(meta.get("finalizers") or ()), CLEANUP]
         told = (
             "Terminating",
