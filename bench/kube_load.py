@@ -1,7 +1,7 @@
 """Clients in a process of their own, so that what they cost is not the server's: `python -m bench.kube_load ORDER`.
 
 The order is one JSON line, the answer another. `creates` sends prepared bytes over so many TLS connections, each
-answered before the next; `watches` holds so many watches open while eight more connections write at a fixed pace, and
+answered before the next; `watches` holds so many watches open while 32 more connections write at a fixed pace, and
 notes when each event has reached the last of them. Watchers count lines in what they read and decode nothing.
 """
 
@@ -23,7 +23,7 @@ from bench.kube_objects import NAMESPACE, config_map, packed, pod
 
 MARK = "@@@@@@@@@@@@@@@@@@@@"
 """Where a number of twenty digits goes."""
-WRITERS = 8
+WRITERS = 32
 
 
 class Caller(asyncio.Protocol):

@@ -30,6 +30,11 @@ BOOKMARK_SECONDS = 60.0
 LAST_BOOKMARK_SECONDS = 2.0
 """Before a watch times out it is told once more where it stands."""
 TICK_SECONDS = 1.0
+MANY = 32
+"""Watchers of one resource, from which on events are gathered before they are given out: for as long as the last ones
+took to be given out. So half of the time goes into that at most, however many events and watchers there are.
+"""
+LONGEST_GATHERED = 0.1
 
 
 class FeedEvent:
@@ -108,7 +113,9 @@ class Subscription:
         self._taken: asyncio.Future[None] | None = None
 
     def push(self, event: FeedEvent) -> None:
-        """Once it has missed one event it gets no other: a client resumes from the last it saw."""
+        """Give it the event if that is its business. Once it has missed one it gets no other: a client resumes from the
+        last it saw.
+        """
         if event.revision <= self.cursor or self.ended:
             return
         if event.key.startswith(self.prefix):
@@ -150,7 +157,7 @@ class Subscription:
 class Feed:
     """The events of one resource. A `Runnable`; `Feeds` runs it."""
 
-    def __init__(self, storage: Storage, prefix: str) -> None:
+    def __init__(self, storage: Storage, prefix: str, clock: Clock) -> None:
         self.name = f"feed {prefix}"
         self.prefix = prefix
         self.revision = int(storage.revision)
@@ -163,6 +170,9 @@ class Feed:
         self._listeners: list[Listener] = []
         self._relist: list[Callable[[], None]] = []
         self._catching_up: dict[Subscription, asyncio.Task[None]] = {}
+        self._clock = clock
+        self._gathered: list[FeedEvent] = []
+        self._gathering: asyncio.Task[None] | None = None
         self._closed = False
         self.is_watching = False
         """The store is being watched; False before, and between a failure and the next try."""
@@ -265,12 +275,34 @@ class Feed:
                 listener(event)
             except Exception:
                 log.bug("listener failed", feed=self.prefix, key=event.key)
+        self._gathered.append(event)
+        if len(self._subscriptions) < MANY:
+            self.give_out()
+        elif self._gathering is None:
+            self._gathering = asyncio.create_task(self._gather(), name=f"{self.name} gathering")
+
+    async def _gather(self) -> None:
+        """Until there is nothing to give out."""
+        while self._gathered:
+            began = self._clock.monotonic()
+            self.give_out()
+            await asyncio.sleep(0)  # behind all who were woken
+            await self._clock.sleep(min(self._clock.monotonic() - began, LONGEST_GATHERED))
+        self._gathering = None
+
+    def give_out(self) -> None:
+        """Let watches have what was gathered for them: once for many events, since waking them is what takes long."""
+        if not self._gathered:
+            return
+        events, self._gathered = self._gathered, []
         for subscription in self._subscriptions:
-            subscription.push(event)
+            for event in events:
+                subscription.push(event)
 
     def _begin_anew(self, revision: int) -> None:
         self.revision = self._start = revision
         self._window.clear()
+        self._gathered.clear()
         for subscription in self._subscriptions:
             subscription.expired = True
             subscription.wake()
@@ -280,6 +312,8 @@ class Feed:
 
     def close(self) -> None:
         self._closed = True
+        if self._gathering is not None:
+            self._gathering.cancel()
         for subscription in self.subscriptions:
             subscription.ended = True
             subscription.wake()
@@ -300,7 +334,7 @@ class Feeds:
     def feed(self, prefix: str) -> Feed:
         found = self._feeds.get(prefix)
         if found is None:
-            found = self._feeds[prefix] = Feed(self._storage, prefix)
+            found = self._feeds[prefix] = Feed(self._storage, prefix, self._clock)
             self._tasks[prefix] = asyncio.create_task(self._supervisor.keep(found), name=found.name)
         return found
 
@@ -314,10 +348,12 @@ class Feeds:
     async def settled(self, feed: Feed) -> int:
         """A revision up to which `feed` has told everything: for bookmarks and reads not older than a revision."""
         if not self._storage.store.watches_keep_up:
+            feed.give_out()
             return feed.revision
         revision = int(self._storage.revision)
         for _ in range(3):  # the feed's turn to take what was committed, and the loop's to have given it that turn
             await asyncio.sleep(0)
+        feed.give_out()
         return max(revision, feed.revision) if feed.is_watching else feed.revision
 
     async def run(self) -> None:

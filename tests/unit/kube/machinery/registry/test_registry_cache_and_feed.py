@@ -291,3 +291,57 @@ async def test_settled_promises_no_more_than_was_told(server: Server) -> None:
     await server.clock.settle()
     await server.config_map("a")
     assert await server.registry.feeds.settled(feed) == feed.revision < 2, "it is not looking"
+
+
+class SlowClock(VirtualClock):
+    """Its time goes on a little at every look: whatever is done takes some."""
+
+    def monotonic(self) -> float:
+        self._now += 0.001
+        return super().monotonic()
+
+
+async def test_many_watchers_are_given_what_gathered_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(feeds, "MANY", 3)
+    server = await Server(clock=SlowClock()).start()
+    feed = server.registry.feeds.feed(PREFIX)
+    await server.clock.settle()
+    watchers = [subscription() for _ in range(3)]
+    for one in watchers:
+        feed.subscribe(one, 0)
+    sizes: list[list[int]] = [[] for _ in watchers]
+    found: list[list[int]] = [[] for _ in watchers]
+
+    async def read(number: int) -> None:
+        while True:
+            events = await watchers[number].batch()
+            sizes[number].append(len(events))
+            found[number] += [one.revision for one in events]
+
+    readers = [asyncio.create_task(read(number)) for number in range(3)]
+    for number in range(20):
+        await server.api.create(CONFIG_MAPS, config_map(f"m-{number}"), namespace="default")
+    await server.clock.advance(1.0)
+    assert found == [list(range(1, 21))] * 3
+    assert all(len(size) < 20 for size in sizes), "some came together"
+    for reader in readers:
+        reader.cancel()
+    await server.stop()
+
+
+async def test_nothing_gathered_is_missing_before_a_bookmark(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(feeds, "MANY", 1)
+    feed = server.registry.feeds.feed(PREFIX)
+    await server.clock.settle()
+    taking = subscription()
+    feed.subscribe(taking, 0)
+    feed._gathering = asyncio.create_task(asyncio.Event().wait(), name="rests for ever")  # type: ignore[arg-type]
+    await server.config_map("a")
+    await server.clock.settle()
+    assert taking.pending == [], "gathered"
+    assert await server.registry.feeds.settled(feed) == 1
+    assert [one.revision for one in taking.pending] == [1]
+    late = subscription()
+    feed.subscribe(late, 1)
+    feed.give_out()
+    assert late.pending == []
