@@ -121,15 +121,15 @@ def _follow(log: Path) -> None:
 
 @kube.command()
 @click.argument("name", default="ropewalk")
-@click.option("--all", "everyone", is_flag=True, help="Every cluster of this home.")
+@click.option("--all", "everyone", is_flag=True, help="Every cluster of this home, and the nursery.")
 @click.option("--forget", is_flag=True, help="Also remove its state, certificates and log.")
 def down(name: str, everyone: bool, forget: bool) -> None:
     """Stop a cluster. Its state stays, unless it is to be forgotten."""
     with explained():
-        home = default_home()
-        end = kube_clusters.forget if forget else kube_clusters.stop
-        for each in [cluster.name for cluster, _ in kube_clusters.all_clusters(home)] if everyone else [name]:
-            end(home, each)
+        if everyone:
+            kube_clusters.end_all(default_home(), forget)
+        else:
+            (kube_clusters.forget if forget else kube_clusters.stop)(default_home(), name)
 
 
 @kube.command()

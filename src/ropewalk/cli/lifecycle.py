@@ -230,7 +230,6 @@ def reset(yes: bool, parts: bool) -> None:
         from ropewalk.daemon import kube_clusters
         from ropewalk.daemon.stop import forget
 
-        for cluster, _ in list(kube_clusters.all_clusters(settings.home)):
-            kube_clusters.forget(settings.home, cluster.name)
+        kube_clusters.end_all(settings.home, forgetting=True)
         forget(settings, parts)
     say(f"Forgotten: {settings.home}")

@@ -151,6 +151,13 @@ def forget(home: Path, name: str) -> None:
     shutil.rmtree(folder_of(home, name))
 
 
+def end_all(home: Path, forgetting: bool) -> None:
+    """Stop every cluster of this home, and the process that they start from."""
+    for cluster, _ in list(all_clusters(home)):
+        (forget if forgetting else stop)(home, cluster.name)
+    kube_forks.stop(home)
+
+
 def give_to_invoker(path: Path) -> None:
     """The kubeconfig is the person's who ran the command, also through sudo."""
     import os

@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from ropewalk.cli.main import main
-from ropewalk.daemon import kube_clusters
+from ropewalk.daemon import kube_clusters, kube_forks
 from ropewalk.daemon.installation import save_settings
 from ropewalk.daemon.kube_clusters import KubeCluster
 
@@ -111,6 +111,13 @@ def test_down_knows_its_clusters_and_forgets_when_told(run: Run, home: Path) -> 
     assert run("down", "--all", "--forget").exit_code == 0
     assert not one.exists()
     assert not two.exists()
+
+
+def test_the_nursery_ends_with_all_clusters(home: Path, run: Run) -> None:
+    assert run("nursery").exit_code == 0
+    assert kube_forks.is_open(home)
+    assert run("down", "--all").exit_code == 0
+    assert not kube_forks.is_open(home)
 
 
 def test_replicas_share_the_keys_of_the_first(home: Path) -> None:
