@@ -7,6 +7,7 @@ resources are parsed here too, and read by `kube.extension`. Nothing here knows 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
@@ -47,12 +48,36 @@ def parse(body: bytes, media_type: str, *, find_duplicates: bool = False, expect
     """
     try:
         if media_type.endswith(("/yaml", "+yaml")):
+            if (value := _plain_json(body)) is not None:
+                return value, []
             from ropewalk.kube.machinery import yaml_text  # takes 15 ms, and few need it
 
             return yaml_text.load(body, max_depth=MAX_DEPTH)
         return _json(body, find_duplicates)
     except ValueError as error:
         raise errors.bad_request(_unreadable(str(error), body, expected)) from None
+
+
+def _plain_json(body: bytes) -> Object | None:
+    """An object in YAML that is JSON, as clients send it who apply: read ten times as fast. None for all that might
+    mean something else in YAML, or of which more is to be told.
+    """
+    if not body.startswith(b"{") or not body.isascii() or _NOT_THE_SAME.search(body) is not None:
+        return None
+    try:
+        value = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return None
+    too_deep = body.count(b"{") + body.count(b"[") > MAX_DEPTH and json_text.depth(value) > MAX_DEPTH
+    if too_deep or type(value) is not dict or json_text.may_repeat(body, orjson.dumps(value)):
+        return None
+    return value
+
+
+_NOT_THE_SAME = re.compile(rb"\x7f|\\u[dD]|[:\[,]\s*-?(?:\d+[.eE]|\d{16})")
+"""A character that YAML refuses, half a character, a number that is neither short nor whole. (What looks like one in a
+string does no harm but delay.)
+"""
 
 
 def _json(body: bytes, find_duplicates: bool) -> tuple[Json, list[str]]:

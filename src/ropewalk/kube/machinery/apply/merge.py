@@ -163,7 +163,7 @@ def _apply(
     result: Object = merged(rules.schema, live, applied)
     mine = entries.entry(who, rules.api_version, fields, last.get("time", "") if last is not None else "")
     bare = result
-    if last is not None:
+    if last is not None and last["fieldsV1"] != strip(fields):
         gone = _no_longer_applied(result, {**held, who: mine}, last, rules.schema)
         bare = without(rules.schema, result, gone, nulls=True)
         result = without(rules.schema, result, gone, nulls=False)

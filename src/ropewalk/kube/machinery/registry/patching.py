@@ -96,7 +96,7 @@ def _applied(served: Served, live: Object | None, patch: Patch, call: Call, subr
         call.warnings.extend(patch.duplicates)
     merged = apply_configuration(
         live,
-        copied(patch.document),  # as it was sent: what is left out is not owned, what is empty is
+        patch.document,  # as it was sent: what is left out is not owned, what is empty is
         schema=served.schema,
         manager=call.field_manager,
         api_version=served.info.api_version,
