@@ -173,12 +173,15 @@ class Nursery:
 
 
 def warm_up() -> None:
-    """Import a kube process, and read what each of them reads alike: the shapes of kinds."""
-    import uvloop  # noqa: F401 - for the children
+    """Import a kube process, with what it would import at its first need; read what all read alike: kinds' shapes."""
+    import jwt  # noqa: F401
+    import uvloop  # noqa: F401
 
-    from ropewalk.daemon import kube_process  # noqa: F401 - for the children
+    from ropewalk.daemon import kube_process  # noqa: F401
     from ropewalk.kube.kinds.definitions import definitions
     from ropewalk.kube.kinds.table import RESOURCES
+    from ropewalk.kube.machinery import yaml_text  # noqa: F401
+    from ropewalk.kube.streams import terminate  # noqa: F401
 
     types = definitions()
     for info in RESOURCES:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ropewalk import __version__
 from ropewalk.agents.gateway import Gateway
@@ -86,11 +87,13 @@ from ropewalk.kube.security.node_restriction import NodeRestriction
 from ropewalk.kube.security.pki import ClusterKeys, cluster_keys
 from ropewalk.kube.security.service_account_tokens import ISSUER
 from ropewalk.kube.signing import signer
-from ropewalk.kube.streams.terminate import PodStreams
 from ropewalk.kube.subresource_doors import aspects
 from ropewalk.model.ids import Owner
 from ropewalk.runtime.controller import Runnable
 from ropewalk.store.protocol import Store
+
+if TYPE_CHECKING:
+    from ropewalk.kube.streams.terminate import PodStreams
 
 METADATA = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
 PODS, SERVICES = GroupResource("", "pods"), GroupResource("", "services")
@@ -186,7 +189,7 @@ class ApiServer:
             auditor=Audit(config.audit_policy, audit_log, clock, entropy),
             hosts=_host_rules(config),
             metrics=metrics,
-            connectors=Connectors(api, chain, authorizer, PodStreams(gateway.streams, clock)).all(),
+            connectors=Connectors(api, chain, authorizer, lambda: _pod_streams(gateway, clock)).all(),
             delegate=aggregation.aggregator.delegate,
         )
         front = Front(registry, reads, Writes(registry, subresources, reads, authorizer, bodies), pages, steps)
@@ -233,6 +236,12 @@ class ApiServer:
         """End every watch and every agent's session: they come back to whoever answers then."""
         self.registry.close()
         self.gateway.close()
+
+
+def _pod_streams(gateway: Gateway, clock: Clock) -> PodStreams:
+    from ropewalk.kube.streams.terminate import PodStreams
+
+    return PodStreams(gateway.streams, clock)
 
 
 def _strategies(addresses: ServiceAddresses) -> dict[GroupResource, Strategy]:

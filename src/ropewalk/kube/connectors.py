@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 from ropewalk.base.http.messages import Request, Response
 from ropewalk.kube.machinery import errors
@@ -19,7 +21,9 @@ from ropewalk.kube.machinery.objects import Object
 from ropewalk.kube.machinery.registry.served import Served
 from ropewalk.kube.machinery.resources import GroupResource, GroupVersionKind
 from ropewalk.kube.streams import proxy
-from ropewalk.kube.streams.terminate import PodStreams
+
+if TYPE_CHECKING:
+    from ropewalk.kube.streams.terminate import PodStreams
 
 PODS, SERVICES = GroupResource("", "pods"), GroupResource("", "services")
 SLICES = GroupResource("discovery.k8s.io", "endpointslices")
@@ -36,24 +40,31 @@ Carry = Callable[[Request, Object], Awaitable[Response]]
 
 
 class Connectors:
-    def __init__(self, api: Api, chain: AdmissionChain, authorizer: Authorizer, streams: PodStreams) -> None:
+    def __init__(
+        self, api: Api, chain: AdmissionChain, authorizer: Authorizer, streams: Callable[[], PodStreams]
+    ) -> None:
+        """`streams` makes them, at the first conversation: what they import takes a tenth of a server's start."""
         self._api = api
         self._chain = chain
         self._authorizer = authorizer
-        self._streams = streams
+        self._make_streams = streams
+
+    @cached_property
+    def _streams(self) -> PodStreams:
+        return self._make_streams()
 
     def all(self) -> dict[tuple[GroupResource, str], Connector]:
         """For the front."""
         return {
-            (PODS, "exec"): self._session(self._streams.exec),
-            (PODS, "attach"): self._session(self._streams.attach),
-            (PODS, "portforward"): self._session(self._streams.port_forward),
+            (PODS, "exec"): self._session(lambda: self._streams.exec),
+            (PODS, "attach"): self._session(lambda: self._streams.attach),
+            (PODS, "portforward"): self._session(lambda: self._streams.port_forward),
             (PODS, "log"): self._log,
             (PODS, "proxy"): self._pod_proxy,
             (SERVICES, "proxy"): self._service_proxy,
         }
 
-    def _session(self, carry: Carry) -> Connector:
+    def _session(self, carry: Callable[[], Carry]) -> Connector:
         async def connect(served: Served, exchange: Exchange) -> Response:
             if exchange.request.method not in ("GET", "POST"):
                 raise _no_such_method()
@@ -61,7 +72,7 @@ class Connectors:
                 await self._require_create(exchange)
             pod = await self._api.get(PODS, exchange.route.namespace, exchange.route.name)
             await self._admit(served, exchange)
-            return await carry(exchange.request, pod)
+            return await carry()(exchange.request, pod)
 
         return connect
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
-from ropewalk.kube.machinery import names, yaml_text
+from ropewalk.kube.machinery import names
 from ropewalk.kube.machinery.fields import ROOT, FieldErrors, Path
 from ropewalk.kube.machinery.json_text import quoted
 from ropewalk.kube.machinery.objects import Json, Object
@@ -157,6 +157,8 @@ _MAX_DEPTH = 20
 
 def parse_policy(text: bytes) -> AuditPolicy:
     """From the YAML or JSON of a policy file. Raises `PolicyError` that tells all that is wrong."""
+    from ropewalk.kube.machinery import yaml_text  # takes 15 ms, and few have a policy
+
     try:
         document, _ = yaml_text.load(text, max_depth=_MAX_DEPTH)
     except yaml_text.YamlError as error:

@@ -10,9 +10,10 @@ from __future__ import annotations
 import binascii
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Sequence
+from functools import cached_property
 from hashlib import sha256
+from typing import TYPE_CHECKING
 
-import jwt
 import orjson
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -21,6 +22,9 @@ from ropewalk.base.http.messages import Response
 from ropewalk.kube.machinery.http.exchange import Exchange
 from ropewalk.kube.machinery.http.pages import Pages
 from ropewalk.kube.machinery.objects import Object
+
+if TYPE_CHECKING:
+    import jwt
 
 ALGORITHM = "ES256"
 CONFIGURATION_PATH, KEYS_PATH = "/.well-known/openid-configuration", "/openid/v1/jwks"
@@ -36,7 +40,12 @@ class TokenKeys:
         self._signing = loaded[0]
         self._public = {key_id(key.public_key()): key.public_key() for key in loaded}
         self._id = next(iter(self._public))
-        self._jws = jwt.PyJWS(algorithms=[ALGORITHM])
+
+    @cached_property
+    def _jws(self) -> jwt.PyJWS:
+        import jwt  # takes 20 ms, and a cluster starts without a token
+
+        return jwt.PyJWS(algorithms=[ALGORITHM])
 
     def sign(self, claims: Object) -> str:
         payload = orjson.dumps(claims, option=orjson.OPT_SORT_KEYS)
@@ -45,17 +54,19 @@ class TokenKeys:
 
     def opened(self, token: str) -> Object:
         """The claims of a token that one of our keys has signed. Raises `ValueError` in kube-apiserver's words."""
+        from jwt import PyJWTError
+
         try:
             named = self._jws.get_unverified_header(token).get("kid")
             candidates = [key for name, key in self._public.items() if not named or named == name]
-        except jwt.PyJWTError:
+        except PyJWTError:
             raise ValueError("invalid bearer token") from None
         if not candidates:
             raise ValueError("invalid signature, no keys found")
         for key in candidates:
             try:
                 claims = orjson.loads(self._jws.decode(token, key, [ALGORITHM]))
-            except (jwt.PyJWTError, orjson.JSONDecodeError):
+            except (PyJWTError, orjson.JSONDecodeError):
                 continue
             if isinstance(claims, dict):
                 return claims
