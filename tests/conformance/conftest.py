@@ -45,6 +45,6 @@ def space(cluster: Cluster, request: pytest.FixtureRequest, tmp_path: Path) -> I
     """A namespace named for its test. Its end is not waited for."""
     words = re.sub(r"[^a-z0-9]+", "-", request.node.name.removeprefix("test_").lower()).strip("-")
     name = f"{words[:40].strip('-')}-{next(_numbers)}"
-    cluster.kubectl("create", "--filename", "-", stdin=f"apiVersion: v1\nkind: Namespace\nmetadata: {{name: {name}}}\n")
+    cluster.call("POST", "/api/v1/namespaces", {"metadata": {"name": name}})
     yield Space(cluster, name, tmp_path)
-    cluster.kubectl("delete", "namespace", name, "--wait=false")
+    cluster.call("DELETE", f"/api/v1/namespaces/{name}")

@@ -9,7 +9,7 @@ from itertools import islice
 import pytest
 import yaml
 
-from support.kube_process import Cluster, Space, config_map, deployment, pod
+from support.kube_process import Cluster, Space, config_map, definition, deployment, pod
 
 
 def rows(table: str) -> list[list[str]]:
@@ -220,18 +220,20 @@ def test_a_watch_shows_each_change(space: Space) -> None:
 
 
 def test_a_watch_of_tables(space: Space) -> None:
+    space.apply(pod("early"))
     with space.cluster.running_kubectl("get", "pods", "--watch", namespace=space.name) as watching:
         assert watching.stdout is not None
+        assert [watching.stdout.readline().split()[0] for _ in range(2)] == ["NAME", "early"]
         space.apply(pod("short", "sh", "-c", "exit 0", restartPolicy="Never"))
         states: list[str] = []
-        for line in islice(watching.stdout, 20):
+        for line in islice(watching.stdout, 30):
             states += [line.split()[2]] if line.startswith("short") else []
             if "Completed" in line:
                 break
         assert states[0] == "Pending" and states[-1] == "Completed", states
 
 
-def test_explain_of_built_in_and_custom_kinds(space: Space) -> None:
+def test_explain_of_built_in_kinds(space: Space) -> None:
     explained = space("explain", "deployment.spec.template.spec.containers.resources.limits")
     assert re.search(r"^GROUP: +apps$", explained, re.M) and re.search(r"^VERSION: +v1$", explained, re.M)
     assert re.search(r"^FIELD: limits <map\[string\]Quantity>$", explained, re.M)
@@ -248,6 +250,42 @@ def test_explain_of_built_in_and_custom_kinds(space: Space) -> None:
         "explain", "service.spec.type"
     )
     assert 'field "nope" does not exist' in space.refused("explain", "pods.spec.nope")
+
+
+def test_a_kind_of_ones_own(space: Space) -> None:
+    spec = {
+        "type": "object",
+        "description": "What is wanted of it.",
+        "required": ["length"],
+        "properties": {
+            "length": {"type": "integer", "description": "In metres."},
+            "rig": {"type": "string", "enum": ["sloop", "ketch"], "default": "sloop"},
+        },
+    }
+    columns = [{"name": "Length", "type": "integer", "jsonPath": ".spec.length"}]
+    made = definition("yachts", "Yacht", "read.example.com", {"spec": spec}, additionalPrinterColumns=columns)
+    made["spec"]["names"] |= {"shortNames": ["yt"], "categories": ["all"]}
+    made["spec"]["versions"][0]["selectableFields"] = [{"jsonPath": ".spec.rig"}]
+    space.create(made)
+    try:
+        space.wait("crd/yachts.read.example.com", "condition=Established")
+        text = space("explain", "yacht.spec", "--recursive")
+        assert re.search(r"^GROUP: +read.example.com$", text, re.M) and "What is wanted of it." in text
+        assert re.search(r"^ +length\t<integer> -required-$", text, re.M)
+        assert "sloop" in space("explain", "yt.spec.rig")
+        yacht = {"apiVersion": "read.example.com/v1", "kind": "Yacht", "metadata": {"name": "a"}, "spec": {"length": 9}}
+        space.apply(yacht)
+        table = rows(space("get", "yt"))
+        assert (table[0], table[1][:2]) == (["NAME", "LENGTH"], ["a", "9"])
+        assert space.names("all") == ["yacht.read.example.com/a"]
+        assert space.names("yachts", "--field-selector", "spec.rig=ketch") == []
+        assert re.search(r"^ +Rig: +sloop$", space("describe", "yacht", "a"), re.M)
+        refused = space.refused("patch", "yt", "a", "--type=merge", "-p", '{"spec": {"rig": "square"}}')
+        assert 'spec.rig: Unsupported value: "square": supported values: "sloop", "ketch"' in refused
+        assert "yachts" in space("api-resources", "--api-group=read.example.com")
+    finally:
+        space("delete", "crd", "yachts.read.example.com")
+    assert "the server could not find the requested resource" in space.refused("get", "yachts")
 
 
 DESCRIBED = {

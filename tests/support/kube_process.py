@@ -11,9 +11,11 @@ import os
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
+import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -175,6 +177,18 @@ class Cluster:
             said = f"{' '.join(command)}: {done.returncode}\n{done.stdout}{done.stderr}"
             raise AssertionError(f"{said}\nThe server's log ends:\n{self.log(1500)}")
         return done.stdout
+
+    def call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """One request as its administrator, for what a test needs and does not show: a tenth of kubectl's cost."""
+        keys = self.folder / "pki"
+        context = ssl.create_default_context(cafile=str(keys / "ca.crt"))
+        context.load_cert_chain(str(keys / "admin.crt"), str(keys / "admin.key"))
+        data = None if body is None else json.dumps(body).encode()
+        headers = {"content-type": "application/json"}
+        request = urllib.request.Request(self.server + path, data, headers, method=method)
+        with urllib.request.urlopen(request, context=context, timeout=SECONDS) as answer:
+            found: dict[str, Any] = json.load(answer)
+        return found
 
     # --- what it says
 
