@@ -8,6 +8,7 @@ programs. The library itself is imported where the first environment is made.
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +34,13 @@ MATCH_CONDITIONS_BUDGET = 2_500_000
 """What the match conditions of one webhook or policy may cost together."""
 MAX_EXPRESSION = 64 << 10
 
+_VARIABLE = r"\(\) (?:first |second )?variable name must be a simple identifier"
+_MACRO_PROBLEMS = (
+    (re.compile(r"has\(\) argument must be a field selection"), "invalid argument to has() macro"),
+    (re.compile(rf"(?:map|filter){_VARIABLE}"), "argument is not an identifier"),
+    (re.compile(rf"(?:all|exists|exists_one|existsOne|transform\w+){_VARIABLE}"), "argument must be a simple name"),
+)
+"""What the library says of macros, and Kubernetes' texts."""
 _OPERATORS = ("@not_strictly_false", "_&&_", "_||_", "_?_:_", "_==_", "_!=_", "_?._", "_[?_]")
 
 
@@ -171,6 +179,8 @@ def _problem(text: str, name: str, offset: int) -> str:
 
 def _told(error: RuntimeError) -> str:
     text = str(error).removeprefix("INVALID_ARGUMENT: ").removesuffix(" [INVALID_ARGUMENT]")
+    for theirs, ours in _MACRO_PROBLEMS:
+        text = theirs.sub(ours, text)
     return f"compilation failed: {text}"
 
 
