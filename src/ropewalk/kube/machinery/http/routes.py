@@ -45,9 +45,11 @@ class Route:
 
 
 def route(method: str, raw_path: str, query: Query) -> Route:
-    path = unquote(raw_path)
-    ends = [part.end() for part in _PART.finditer(raw_path)]
-    parts = [unquote(part) for part in _PART.findall(raw_path)]
+    found = list(_PART.finditer(raw_path))
+    ends = [part.end() for part in found]
+    path, parts = raw_path, [part.group() for part in found]
+    if "%" in raw_path:
+        path, parts = unquote(path), [unquote(part) for part in parts]
     verb = _VERBS.get(method, "")
     plain = Route(path, method.lower())
     if len(parts) < 3 or parts[0] not in ("api", "apis"):
