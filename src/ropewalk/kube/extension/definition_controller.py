@@ -87,7 +87,7 @@ class DefinitionController:
         """Bring its status up to date, in place."""
         status = definition.setdefault("status", {})
         conditions: list[Object] = status.get("conditions") or []
-        if status.get("acceptedNames") != definition["spec"]["names"]:
+        if status.get("acceptedNames") != definition["spec"]["names"] or not is_true(definition, "NamesAccepted"):
             status["acceptedNames"], told = accepted(definition, taken(self._others(definition)))
             conditions = with_condition(conditions, told, now)
             if condition_of(conditions, "Established") is None and told[1] != "True":
