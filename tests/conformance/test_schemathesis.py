@@ -62,8 +62,9 @@ def _something() -> list[dict[str, Any]]:
 def test_no_request_breaks_the_server(target: Cluster) -> None:
     report = Fuzzer(target, SEED).run(COUNT)
     said = target.log()
-    assert report.faults == [], "\n".join([*report.faults[:20], said[-6000:]])
+    tracebacks = ["Traceback" + part[:4000] for part in said.split("Traceback")[1:6]]
+    assert report.faults == [], "\n".join([*report.faults[:20], *tracebacks])
     assert report.sent >= COUNT and report.statuses[200] + report.statuses[201] > COUNT / 50, report.statuses
-    assert "Traceback" not in said, said[said.index("Traceback") - 500 :][:6000]
+    assert tracebacks == [], "\n".join(tracebacks)
     assert target.kubectl("get", "--raw", "/readyz") == "ok"
     print(report.statuses)

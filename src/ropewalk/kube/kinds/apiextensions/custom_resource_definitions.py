@@ -11,8 +11,9 @@ from collections.abc import Iterator
 from ropewalk.kube.kinds.apiextensions.ca_bundles import problem_of
 from ropewalk.kube.kinds.apiextensions.conditions import is_true, with_condition
 from ropewalk.kube.kinds.apiextensions.definition_rules import SPEC, SchemaRules, validate_names, validate_spec
+from ropewalk.kube.kinds.apiextensions.schema_unions import Unreadable, settle
 from ropewalk.kube.kinds.cells import NAME
-from ropewalk.kube.machinery.errors import Cause
+from ropewalk.kube.machinery.errors import Cause, bad_request
 from ropewalk.kube.machinery.fields import ROOT, FieldErrors
 from ropewalk.kube.machinery.objects import Json, Object, annotations_of, at, metadata
 from ropewalk.kube.machinery.strategy import Column, Strategy
@@ -79,6 +80,14 @@ def approval(definition: Object) -> tuple[str, str]:
     return "InvalidAnnotation", told
 
 
+def _settle(schema: Object) -> None:
+    try:
+        settle(schema)
+    except Unreadable as error:
+        kind = "CustomResourceDefinition"
+        raise bad_request(f'{kind} in version "v1" cannot be handled as a {kind}: {error}') from None
+
+
 class CustomResourceDefinitions(Strategy):
     has_status = True
     has_generation = True
@@ -93,6 +102,10 @@ class CustomResourceDefinitions(Strategy):
 
     def default(self, obj: Object) -> None:
         spec = obj.setdefault("spec", {})
+        for version in spec.get("versions") or ():
+            schema = at(version, "schema", "openAPIV3Schema")
+            if schema is not None:
+                _settle(schema)
         given = spec.setdefault("names", {})
         kind = given.get("kind", "")
         if kind:
@@ -211,18 +224,19 @@ def _validate_stored(obj: Object, errors: FieldErrors) -> None:
     if not stored:
         errors.invalid(where, None, "must have at least one stored version")
         return
-    for name in _storage_of(obj):
-        if name not in stored:
+    left = {name: place for place, name in enumerate(stored)}
+    for version in at(obj, "spec", "versions") or ():
+        name = version.get("name", "")
+        if name not in left and version.get("storage"):
             errors.invalid(where, stored, f"must have the storage version {name}")
-    declared = {version.get("name") for version in at(obj, "spec", "versions") or ()}
-    for place, name in enumerate(stored):
-        if name not in declared:
-            told = (
-                f"missing from spec.versions; {name} was previously a storage version, and must remain in spec.versions"
-                f" until a storage migration ensures no data remains persisted in {name} and removes {name} from"
-                " status.storedVersions"
-            )
-            errors.invalid(where / place, name, told)
+        left.pop(name, None)
+    for name, place in left.items():
+        told = (
+            f"missing from spec.versions; {name} was previously a storage version, and must remain in spec.versions"
+            f" until a storage migration ensures no data remains persisted in {name} and removes {name} from"
+            " status.storedVersions"
+        )
+        errors.invalid(where / place, name, told)
 
 
 def _validate_approval(obj: Object, old: Object | None, errors: FieldErrors) -> None:

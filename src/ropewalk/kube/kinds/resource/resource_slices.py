@@ -130,9 +130,9 @@ def _validate_place(spec: Object, errors: FieldErrors) -> None:
         validate_node_selector(selector, SPEC / "nodeSelector", errors)
         terms = selector.get("nodeSelectorTerms")
         if len(terms or ()) != 1:
-            told = go_printed(terms, "core.v1.NodeSelectorTerm")
+            shown = go_printed(terms, "core.v1.NodeSelectorTerm")
             errors.invalid(
-                SPEC / "nodeSelector" / "nodeSelectorTerms", told, "must have exactly one node selector term"
+                SPEC / "nodeSelector" / "nodeSelectorTerms", shown, "must have exactly one node selector term"
             )
     if everywhere:
         told.append("`allNodes`")

@@ -233,7 +233,7 @@ def test_headless_services_without_selector_may_have_any_family() -> None:
                 "externalTrafficPolicy": "Local",
                 "healthCheckNodePort": 30080,
             },
-            "Internal error occurred: failed to allocate requested HealthCheck NodePort 30080: provided port is already"
+            'Service "web" is invalid: spec.healthCheckNodePort: Invalid value: 30080: provided port is already'
             " allocated",
         ),
     ],

@@ -164,6 +164,7 @@ def _slice(**fields: Any) -> Object:
         (_slice(pool={"name": "a", "resourceSliceCount": 0}), "must be greater than zero"),
         (_slice(nodeName=None), "exactly one of `nodeName`, `nodeSelector`, `allNodes`, `perDeviceNodeSelection`"),
         (_slice(allNodes=True), "but multiple fields are set"),
+        (_slice(nodeSelector={"nodeSelectorTerms": []}), '`nodeSelector`}": exactly one of'),
         (_slice(allNodes=False), "must be either unset or set to true"),
         (_slice(devices=[{"name": "a"}] * 2), 'spec.devices[1]: Duplicate value: "a"'),
         (_slice(devices=[{"name": f"d{n}"} for n in range(129)]), "Too many: 129: must have at most 128 items"),
