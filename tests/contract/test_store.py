@@ -233,6 +233,27 @@ async def test_lists_are_cut_by_prefix_in_order_and_in_pages(store: Store) -> No
     assert (await store.list("/a/", after="/b")).entries == ()
 
 
+async def test_a_page_says_how_many_keys_remain_then_and_now(store: Store) -> None:
+    revision = Revision(0)
+    for number in range(9):
+        revision = await store.create(f"/a/{number}", b"x")
+    await store.create("/b/0", b"x")
+    await store.delete("/a/3")
+    await store.delete("/a/7")
+    await store.create("/a/4.5", b"x")
+    for at, limit, after, found, remaining in (
+        (None, 3, "", ["/a/0", "/a/1", "/a/2"], 5),
+        (None, 8, "", ["/a/0", "/a/1", "/a/2", "/a/4", "/a/4.5", "/a/5", "/a/6", "/a/8"], 0),
+        (None, 2, "/a/4", ["/a/4.5", "/a/5"], 2),
+        (revision, 3, "", ["/a/0", "/a/1", "/a/2"], 6),
+        (revision, 2, "/a/2", ["/a/3", "/a/4"], 4),
+        (revision, 9, "", [f"/a/{number}" for number in range(9)], 0),
+        (revision, 2, "/a/6", ["/a/7", "/a/8"], 0),
+    ):
+        page = await store.list("/a/", after=after, limit=limit, revision=at)
+        assert ([entry.key for entry in page.entries], page.remaining) == (found, remaining)
+
+
 async def test_pages_of_an_older_revision_do_not_see_what_came_later(store: Store) -> None:
     for number in range(6):
         await store.create(f"/n/{number}", b"old")

@@ -7,9 +7,11 @@ its index.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from heapq import merge
 from itertools import islice
+from operator import attrgetter
 
 from ropewalk.base.clock import Clock
 from ropewalk.store.protocol import (
@@ -152,23 +154,31 @@ class Keyspace:
             raise Compacted(self.oldest)
         if at > self.revision:
             raise FutureRevision(f"revision {at} is not reached, the store is at {self.revision}")
-        if at == self.revision:
-            current = self._current
-            found = tuple(current[key] for key in islice(self._keys.under(prefix, after), limit + 1))
-        else:
-            found = tuple(islice(self._past(prefix, after, at), limit + 1))
-        return Page(found[:limit], Revision(at), len(found) > limit)
+        undone = self._undone(prefix, after, at)
+        found = tuple(islice(self._past(prefix, after, undone), limit))
+        if len(found) < limit:
+            return Page(found, Revision(at), 0)
+        count = self._keys.count(prefix, after)
+        for key, entry in undone.items():
+            count += (entry is not None) - (key in self._current)
+        return Page(found, Revision(at), count - len(found))
 
-    def _past(self, prefix: str, after: str, revision: int) -> Iterable[Entry]:
+    def _undone(self, prefix: str, after: str, revision: int) -> dict[str, Entry | None]:
+        """What was written since, as it was before."""
         undone: dict[str, Entry | None] = {}
         for change in reversed(self._history[revision - self.oldest :]):
             if change.key.startswith(prefix) and change.key > after:
                 undone[change.key] = change.before
-        keys = undone.keys() | set(self._keys.under(prefix, after))
-        for key in sorted(keys):
-            entry = undone[key] if key in undone else self._current[key]
-            if entry is not None:
-                yield entry
+        return undone
+
+    def _past(self, prefix: str, after: str, undone: Mapping[str, Entry | None]) -> Iterator[Entry]:
+        """In order, and no further than somebody reads."""
+        current, keys = self._current, self._keys.under(prefix, after)
+        if not undone:
+            return (current[key] for key in keys)
+        before = (entry for _, entry in sorted(undone.items()) if entry is not None)
+        unchanged = (current[key] for key in keys if key not in undone)
+        return merge(before, unchanged, key=attrgetter("key"))
 
     def watch(self, prefix: str, after: Revision) -> AsyncGenerator[Event, None]:
         return self.watchers.watch(prefix, after)

@@ -87,8 +87,12 @@ class Page:
     entries: tuple[Entry, ...]
     revision: Revision
     """The store's revision the page was read at; watch from it to miss nothing."""
-    more: bool
-    """Whether keys after the last entry remain."""
+    remaining: int
+    """Keys of the list after the last entry."""
+
+    @property
+    def more(self) -> bool:
+        return self.remaining > 0
 
 
 class EventKind(Enum):

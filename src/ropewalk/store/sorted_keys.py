@@ -5,8 +5,9 @@ Python compares strings by code point, which is also the byte order of their UTF
 
 from __future__ import annotations
 
+import sys
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 _CHUNK = 1024
 
@@ -57,6 +58,19 @@ class SortedKeys:
             del self._chunks[at]
             del self._firsts[at]
 
+    def count(self, prefix: str, after: str = "") -> int:
+        """How many `under` would give, without looking at each."""
+        exclusive = after >= prefix and bool(after)
+        first = self._rank(after, bisect_right) if exclusive else self._rank(prefix, bisect_left)
+        end = _end_of(prefix)
+        last = self._rank(end, bisect_left) if end else self._size
+        return max(last - first, 0)
+
+    def _rank(self, key: str, find: Callable[[list[str], str], int]) -> int:
+        """How many stand before the place that `find` gives the key."""
+        at = bisect_right(self._firsts, key) - 1
+        return sum(map(len, self._chunks[:at])) + find(self._chunks[at], key) if at >= 0 else 0
+
     def under(self, prefix: str, after: str = "") -> Iterator[str]:
         """Keys that start with `prefix` and are greater than `after`, in order. Do not change the set meanwhile."""
         exclusive = after >= prefix
@@ -73,3 +87,12 @@ class SortedKeys:
                 yield key
             at += 1
             place = 0
+
+
+def _end_of(prefix: str) -> str:
+    """The first string after all that begin with the prefix; "" where there is none."""
+    while prefix:
+        if ord(prefix[-1]) < sys.maxunicode:
+            return prefix[:-1] + chr(ord(prefix[-1]) + 1)
+        prefix = prefix[:-1]
+    return ""

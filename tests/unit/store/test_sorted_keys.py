@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from ropewalk.store import sorted_keys
 from ropewalk.store.sorted_keys import SortedKeys
 
-KEYS = st.text(alphabet="ab/é\U0001f600", max_size=5)
+KEYS = st.text(alphabet="ab/é\U0001f600\U0010ffff", max_size=5)
 
 
 @settings(max_examples=200, deadline=None, derandomize=True)
@@ -32,6 +32,7 @@ def test_it_equals_a_sorted_set(start: set[str], toggled: list[str], prefix: str
         assert list(keys.under("")) == sorted(model)
         wanted = [key for key in sorted(model) if key.startswith(prefix) and (not after or key > after)]
         assert list(keys.under(prefix, after)) == wanted
+        assert keys.count(prefix, after) == len(wanted)
     finally:
         sorted_keys._CHUNK = chunk
 

@@ -133,7 +133,7 @@ class EtcdStore:
             raise Compacted(await self._oldest()) from None
         self._saw(answer.header.revision)
         at = Revision(answer.header.revision if revision is None else revision)
-        return Page(tuple(map(self._entry, answer.kvs)), at, answer.more)
+        return Page(tuple(map(self._entry, answer.kvs)), at, answer.count - len(answer.kvs))
 
     async def create(self, key: str, value: bytes) -> Revision:
         check_write(key, value)

@@ -154,24 +154,10 @@ class Reader:
             else:
                 found.extend(entry for entry in page.entries if selection.takes(entry.key, entry.value))
             if limit and len(found) > limit:
-                return await self._cut(prefix, found, revision, selection, limit)
+                remaining = page.remaining + len(found) - limit if selection.everything else None
+                return _cut(prefix, found, revision, limit, remaining)
             if not page.more:
                 return Listed(found, revision)
-            after = page.entries[-1].key
-
-    async def _cut(self, prefix: str, found: list[Entry], revision: int, selection: Selection, limit: int) -> Listed:
-        last = found[limit - 1].key
-        token = continuing.encode(Position(revision, last[len(prefix) :]))
-        remaining = await self._count(prefix, last, revision) if selection.everything else None
-        return Listed(found[:limit], revision, token, remaining)
-
-    async def _count(self, prefix: str, after: str, revision: int) -> int:
-        count = 0
-        while True:
-            page = await self._storage.page(prefix, after=after, revision=revision)
-            count += len(page.entries)
-            if not page.more:
-                return count
             after = page.entries[-1].key
 
     def _check_reached(self, asked: int, present: int) -> None:
@@ -209,6 +195,12 @@ class Reader:
         return Watch(
             feed, self._feeds, subscription, initial or [], start, marks_initial=options.send_initial_events is True
         )
+
+
+def _cut(prefix: str, found: list[Entry], revision: int, limit: int, remaining: int | None) -> Listed:
+    """One page of what was found, and where the next begins."""
+    token = continuing.encode(Position(revision, found[limit - 1].key[len(prefix) :]))
+    return Listed(found[:limit], revision, token, remaining)
 
 
 @dataclass(slots=True)

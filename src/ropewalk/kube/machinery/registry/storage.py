@@ -52,7 +52,7 @@ class Storage:
         )
         if not self._transformers or self._transformer(prefix) is None:
             return page
-        return Page(tuple(self._plain(entry) for entry in page.entries), page.revision, page.more)
+        return Page(tuple(self._plain(entry) for entry in page.entries), page.revision, page.remaining)
 
     async def create(self, key: str, value: bytes) -> Revision:
         return await self.store.create(key, self._sealed(key, value))
