@@ -52,6 +52,8 @@ def _settle_one(part: Object) -> None:
             dependencies[name] = [_word(one) for one in given]
         else:
             del dependencies[name]
+    if not dependencies:
+        part.pop("dependencies", None)
 
 
 def _settle_items(part: Object) -> None:
