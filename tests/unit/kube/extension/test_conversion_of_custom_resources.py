@@ -49,7 +49,7 @@ class Hook:
 
 
 def converter(client: Any = None, conversion: Object | None = None) -> Converter:
-    spec = {"conversion": conversion} if conversion else {}
+    spec: dict[str, Any] = {"conversion": conversion} if conversion else {}
     return Converter(definition(version(), version(name="v2"), **spec), client, SeededEntropy(1))
 
 

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
+from tests.support.custom_resources import Judge, fields
 
 from ropewalk.kube.extension import values
 from ropewalk.kube.extension.complaints import complaints
 from ropewalk.kube.machinery.objects import Object
-from support.custom_resources import Judge, fields
 
 IOS = {"x-kubernetes-int-or-string": True}
 

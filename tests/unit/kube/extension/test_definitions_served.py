@@ -154,7 +154,7 @@ async def test_lists_are_applied_by_their_types(server: Server) -> None:
         target = f"{WIDGETS}/one?fieldManager={manager}&force={str(force).lower()}"
         return await server.patch(target, widget(spec=spec), APPLY_PATCH)
 
-    first = {"map": [{"k": "a", "v": 1}], "set": ["a"], "open": {"x": 1}}
+    first: dict[str, Any] = {"map": [{"k": "a", "v": 1}], "set": ["a"], "open": {"x": 1}}
     assert (await apply("one", **first)).status == 201
     second = await apply("two", map=[{"k": "b", "v": 2}], set=["b"], open={"y": 2}, plain=["p"], whole={"x": 1})
     assert second.status == 200, second.body
