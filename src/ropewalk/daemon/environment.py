@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(16 << 20), "MALLOC_TRIM_THRESHOLD_": str(64 << 20)}
+_MEMORY = {
+    "MALLOC_MMAP_THRESHOLD_": str(16 << 20),
+    "MALLOC_TRIM_THRESHOLD_": str(64 << 20),
+    "MALLOC_ARENA_MAX": "1",
+}
 """An answer of some megabytes is made in memory that the process has already: else glibc asks the kernel for each,
-gives it back at once, and the kernel clears every page again. Larger ones are still given back.
+gives it back at once, and the kernel clears every page again. Larger ones are still given back. One arena for all
+threads, of which only one runs at a time: a store is loaded by another thread than the one that then uses it.
 https://www.gnu.org/software/libc/manual/html_node/Memory-Allocation-Tunables.html
 """
 

@@ -24,6 +24,8 @@ log = logger(__name__)
 
 DECODED = 5_000
 """Objects kept decoded."""
+AT_ONCE = 128
+"""Objects of a list that are taken in before others have their turn: a server answers while it starts."""
 
 
 class _Stored(msgspec.Struct):
@@ -106,7 +108,9 @@ class Cache:
             after = page.entries[-1].key
         for key in [key for key in self._values if key not in found and self._values[key][1] <= revision]:
             self._set(key, None, revision)
-        for key, (value, at) in found.items():
+        for number, (key, (value, at)) in enumerate(found.items()):
+            if number % AT_ONCE == AT_ONCE - 1:
+                await asyncio.sleep(0)
             present = self._values.get(key)
             if (present is None or present[1] < at) and self._deleted.get(key, 0) < at:
                 self._set(key, value, at)

@@ -140,7 +140,10 @@ class Paged(MemoryStore):
 
 
 @pytest.mark.parametrize("seed", range(12))
-async def test_what_changes_while_a_cache_lists_is_not_undone_by_the_list(seed: int) -> None:
+async def test_what_changes_while_a_cache_lists_is_not_undone_by_the_list(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(caches, "AT_ONCE", 1 + seed % 3)
     clock, rng = VirtualClock(), random.Random(seed)
     store = Paged(clock)
     server = await Server(store, clock).start()
