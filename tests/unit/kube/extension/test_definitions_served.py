@@ -207,6 +207,21 @@ async def test_watches_show_the_version_asked_for(server: Server) -> None:
     await watcher.close()
 
 
+async def test_a_definition_whose_webhook_is_away_goes_all_the_same(server: Server) -> None:
+    webhook = {"clientConfig": {"url": "https://hooks.example.com/"}, "conversionReviewVersions": ["v1"]}
+    await define(server, definition(*TWO["spec"]["versions"], conversion={"strategy": "Webhook", "webhook": webhook}))
+    await server.post(WIDGETS, widget(spec={"a": "x"}))
+    refused = await server.get(f"{SECOND}/one")
+    assert (refused.status, refused.message.partition(" failed: ")[0]) == (
+        500,
+        "conversion webhook for example.com/v1, Kind=Widget",
+    )
+    assert (await server.get(f"{WIDGETS}/one")).status == 200
+    await server.delete(f"{CRDS}/widgets.example.com")
+    await server.clock.advance(3)
+    assert (await server.get(f"{CRDS}/widgets.example.com")).status == 404
+
+
 async def test_a_change_of_the_storage_version_is_kept_in_mind(server: Server) -> None:
     await define(server, TWO)
     await server.post(WIDGETS, widget(spec={"a": "x"}))

@@ -58,11 +58,14 @@ class Registry:
 
     def serve(self, found: Iterable[Served]) -> None:
         """Begin to serve these; the first of a resource's versions is the preferred one. Replaces what was there."""
+        chosen: set[GroupResource] = set()
         for served in found:
-            info = served.info
+            info, resource = served.info, served.info.group_resource
             self._served[info.group, info.version, info.plural] = served
-            if served.stored_as is None or served.info.group_resource not in self._preferred:
-                self._preferred[info.group_resource] = served
+            if resource not in self._preferred or (served.stored_as is None and resource not in chosen):
+                self._preferred[resource] = served
+                if served.stored_as is None:
+                    chosen.add(resource)
         self._changed()
 
     def withdraw(self, resource: GroupResource, versions: Iterable[str]) -> None:
