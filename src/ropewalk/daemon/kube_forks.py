@@ -176,13 +176,16 @@ def warm_up() -> None:
     """Import a kube process, with what it would import at its first need; read what all read alike: kinds' shapes."""
     import jwt  # noqa: F401
     import uvloop  # noqa: F401
+    from cryptography.hazmat.backends.openssl import backend  # noqa: F401
 
     from ropewalk.daemon import kube_process  # noqa: F401
+    from ropewalk.kube.kinds.catalogue import plain_strategies
     from ropewalk.kube.kinds.definitions import definitions
     from ropewalk.kube.kinds.table import RESOURCES
     from ropewalk.kube.machinery import yaml_text  # noqa: F401
     from ropewalk.kube.streams import terminate  # noqa: F401
 
+    plain_strategies()
     types = definitions()
     for info in RESOURCES:
         types.schema(info.gvk).fields  # noqa: B018 - read where they are first asked for

@@ -17,7 +17,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import ssl
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -80,13 +80,16 @@ def cluster_keys(folder: Path, clock: Clock, names: Sequence[str], *, cluster: s
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     folder.chmod(0o700)
     now = datetime.fromtimestamp(clock.wall(), UTC)
-    ca = _authority(folder, "ca", f"{cluster}-ca", now)
-    front_ca = _authority(folder, "front-proxy-ca", "front-proxy-ca", now)
+    made: dict[Path, bytes] = {}
+    ca = _authority(folder, "ca", f"{cluster}-ca", now, made)
+    front_ca = _authority(folder, "front-proxy-ca", "front-proxy-ca", now, made)
     wanted = (*SERVER_NAMES, "127.0.0.1", "::1", *names)
-    server = _leaf(folder, "server", ca, "kube-apiserver", (), now, names=wanted)
-    admin = _leaf(folder, "admin", ca, "kubernetes-admin", (MASTERS,), now)
-    front_proxy = _leaf(folder, "front-proxy", front_ca, FRONT_PROXY, (), now)
-    return ClusterKeys(folder, ca, server, admin, front_ca, front_proxy, _signing_key(folder / "sa.key"))
+    server = _leaf(folder, "server", ca, "kube-apiserver", (), now, made, names=wanted)
+    admin = _leaf(folder, "admin", ca, "kubernetes-admin", (MASTERS,), now, made)
+    front_proxy = _leaf(folder, "front-proxy", front_ca, FRONT_PROXY, (), now, made)
+    signing = _signing_key(folder / "sa.key", made)
+    _write_private(made)
+    return ClusterKeys(folder, ca, server, admin, front_ca, front_proxy, signing)
 
 
 def kubeconfig(keys: ClusterKeys, server: str, name: str) -> bytes:
@@ -121,14 +124,25 @@ def kubeconfig(keys: ClusterKeys, server: str, name: str) -> bytes:
 
 def write_private(path: Path, content: bytes) -> None:
     """Whole or not at all, readable by its owner only."""
-    fresh = path.with_name(f".{path.name}.new")
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    _write_private({path: content})
+
+
+def _write_private(files: Mapping[Path, bytes]) -> None:
+    """Each whole or not at all. All are written before the first is waited for: the disk takes them together."""
+    written: list[tuple[int, Path, Path]] = []
     try:
-        os.write(descriptor, content)
-        os.fsync(descriptor)
+        for path, content in files.items():
+            fresh = path.with_name(f".{path.name}.new")
+            descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            written.append((descriptor, fresh, path))
+            os.write(descriptor, content)
+        for descriptor, _, _ in written:
+            os.fsync(descriptor)
     finally:
-        os.close(descriptor)
-    os.replace(fresh, path)
+        for descriptor, _, _ in written:
+            os.close(descriptor)
+    for _, fresh, path in written:
+        os.replace(fresh, path)
 
 
 # --- certificates
@@ -203,7 +217,8 @@ def _key_usage(signature: bool, encipherment: bool, *, signs: bool = False) -> x
     )
 
 
-def _authority(folder: Path, name: str, common_name: str, now: datetime) -> Pair:
+def _authority(folder: Path, name: str, common_name: str, now: datetime, made: dict[Path, bytes]) -> Pair:
+    """As found in the folder, or made anew: then its files are in `made` as well."""
     found = _read(folder, name)
     if found is not None:
         return found
@@ -222,7 +237,7 @@ def _authority(folder: Path, name: str, common_name: str, now: datetime) -> Pair
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .sign(key, hashes.SHA256())
     )
-    return _write(folder, name, Pair(certificate.public_bytes(serialization.Encoding.PEM), _private_pem(key)))
+    return _kept(folder, name, Pair(certificate.public_bytes(serialization.Encoding.PEM), _private_pem(key)), made)
 
 
 def _leaf(
@@ -232,6 +247,7 @@ def _leaf(
     common_name: str,
     organizations: Sequence[str],
     now: datetime,
+    made: dict[Path, bytes],
     *,
     names: Sequence[str] = (),
 ) -> Pair:
@@ -248,7 +264,7 @@ def _leaf(
     alternative = x509.SubjectAlternativeName([_general_name(text) for text in dict.fromkeys(names)]) if names else None
     usages = ("digital signature", "key encipherment", "server auth" if names else "client auth")
     certificate = _signed(ca, subject, key.public_key(), alternative, usages, now, timedelta(days=LEAF_DAYS))
-    return _write(folder, name, Pair(certificate, _private_pem(key)))
+    return _kept(folder, name, Pair(certificate, _private_pem(key)), made)
 
 
 def _still_fits(pair: Pair, ca: Pair, names: Sequence[str], now: datetime) -> bool:
@@ -281,12 +297,11 @@ def _private_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
     )
 
 
-def _signing_key(path: Path) -> bytes:
+def _signing_key(path: Path, made: dict[Path, bytes]) -> bytes:
     if path.is_file():
         return path.read_bytes()
-    pem = _private_pem(ec.generate_private_key(ec.SECP256R1()))
-    write_private(path, pem)
-    return pem
+    made[path] = _private_pem(ec.generate_private_key(ec.SECP256R1()))
+    return made[path]
 
 
 def _read(folder: Path, name: str) -> Pair | None:
@@ -296,7 +311,7 @@ def _read(folder: Path, name: str) -> Pair | None:
     return None
 
 
-def _write(folder: Path, name: str, pair: Pair) -> Pair:
-    write_private(folder / f"{name}.key", pair.key)
-    write_private(folder / f"{name}.crt", pair.certificate)
+def _kept(folder: Path, name: str, pair: Pair, made: dict[Path, bytes]) -> Pair:
+    made[folder / f"{name}.key"] = pair.key
+    made[folder / f"{name}.crt"] = pair.certificate
     return pair
