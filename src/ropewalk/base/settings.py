@@ -7,9 +7,10 @@ all of them for tests and `--time-scale`. Load, probes, stop time-outs and billi
 from __future__ import annotations
 
 import dataclasses
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from ropewalk.base import home as where
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,7 @@ class Timings:
         return Timings(**values)
 
 
-SYSTEM_HOME = Path("/var/lib/ropewalk")
+SYSTEM_HOME = Path(where.SYSTEM_HOME)
 DEFAULT_PORT = 4566
 """Where tools made for this kind of endpoint look first."""
 DEFAULT_ACCOUNT = "123456789012"
@@ -37,13 +38,7 @@ DEFAULT_CIDR = "172.31.0.0/16"
 
 
 def default_home() -> Path:
-    """`ROPEWALK_HOME`, else /var/lib/ropewalk as root, else the XDG state folder."""
-    if configured := os.environ.get("ROPEWALK_HOME"):
-        return Path(configured)
-    if os.geteuid() == 0:
-        return SYSTEM_HOME
-    state = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
-    return Path(state) / "ropewalk"
+    return Path(where.default_home())
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +67,8 @@ class Settings:
 
     @property
     def run(self) -> Path:
-        """Sockets, pid files, locks: what a reboot may take.
-
-        Readable by all at the usual place, so that an unprivileged `ropewalk env` finds the installation.
-        """
-        return Path("/run/ropewalk") if self.home == SYSTEM_HOME else self.home / "run"
+        """See `base.home.run_folder`."""
+        return Path(where.run_folder(str(self.home)))
 
     @property
     def logs(self) -> Path:

@@ -142,7 +142,7 @@ def nursery(stop: bool) -> None:
         if stop:
             kube_forks.stop(default_home())
         else:
-            kube_forks.start(default_home())
+            kube_forks.start(default_home(), "ropewalk.cli.nursery")
             say("Clusters start from the nursery now. End it:  ropewalk kube nursery --stop")
 
 

@@ -6,7 +6,13 @@ import sys
 
 
 def run() -> None:
-    early_process = _early(sys.argv[1:])
+    arguments = sys.argv[1:]
+    if arguments[:1] == ["kube"]:
+        from ropewalk.cli import warm
+
+        if warm.is_meant(arguments) and (status := warm.run(arguments)) is not None:
+            sys.exit(status)
+    early_process = _early(arguments)
     if early_process:
         from ropewalk.daemon import early
 
@@ -21,12 +27,5 @@ def _early(arguments: list[str]) -> str:
     if arguments[:1] == ["up"] and "--simulated" in arguments:
         return "aws"
     if arguments[:2] == ["kube", "--standalone"] and "--help" not in arguments:
-        return "" if _has_nursery() else "kube"
+        return "kube"
     return ""
-
-
-def _has_nursery() -> bool:
-    """Whether a cluster will be forked instead, from a process that has imported all of it: see `daemon/kube_forks`."""
-    from ropewalk.base.settings import Settings
-
-    return (Settings().run / "kube-nursery.sock").exists()

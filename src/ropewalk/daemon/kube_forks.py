@@ -6,6 +6,10 @@ a caller of its own user, and answers with the pid. The child begins a session o
 then on like any other kube process: found by its pid file, ended by a signal, alive when the nursery is gone. What was
 imported is shared with the nursery until it is written to, and set aside from the garbage collector, so that it stays
 shared.
+
+It runs commands as well (`{"arguments": …, "environment": …, "folder": …}`, with the caller's three standard files): a
+command that starts a cluster would import for longer than the cluster takes to start (`cli/warm`). The child answers
+with the command's exit status.
 """
 
 from __future__ import annotations
@@ -30,7 +34,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 NAME = "kube-nursery"
-_REQUEST_BYTES = 4096
+_REQUEST_BYTES = 512 * 1024
+"""Of which an environment takes most."""
 _PATIENCE = 2.0
 """Seconds that a caller may take to say what it wants, and the nursery to answer."""
 _READY_WITHIN = 30.0
@@ -38,14 +43,29 @@ _CREDENTIALS = struct.Struct("3i")
 """Of SO_PEERCRED: pid, uid, gid."""
 
 
-class Wanted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Cluster(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     home: str
-    """The folder of the cluster."""
+    """Its folder."""
+
+
+class Command(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    arguments: list[str]
+    environment: dict[str, str]
+    folder: str
+    """Where it was given."""
 
 
 class Answer(msgspec.Struct, frozen=True):
     pid: int = 0
     refusal: str = ""
+
+
+class Ended(msgspec.Struct, frozen=True):
+    status: int
+
+
+class _Refused(Exception):
+    pass
 
 
 def process_of(home: Path) -> DetachedProcess:
@@ -60,12 +80,12 @@ def socket_of(home: Path) -> Path:
 # --- its life
 
 
-def start(home: Path) -> None:
-    """Start the nursery, or find it running. Returns once it can fork. Raises `Fault`."""
+def start(home: Path, module: str) -> None:
+    """Start the nursery, or find it running. Returns once it can fork. Raises `Fault`. `module` calls our `main`."""
     from ropewalk.base.clock import SystemClock
 
     process, clock = process_of(home), SystemClock()
-    process.start((sys.executable, "-m", "ropewalk.daemon.kube_forks", str(home.absolute())))
+    process.start((sys.executable, "-m", module, str(home.absolute())))
     until = clock.monotonic() + _READY_WITHIN
     while clock.monotonic() < until and process.record() is not None:
         if is_open(home):
@@ -88,8 +108,8 @@ def fork(home: Path, process: DetachedProcess, folder: Path) -> bool:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
             connection.settimeout(_PATIENCE)
             connection.connect(str(socket_of(home)))
-            connection.sendall(msgspec.json.encode(Wanted(str(folder.absolute()))) + b"\n")
-            answer = msgspec.json.decode(_line(connection), type=Answer)
+            connection.sendall(msgspec.json.encode(Cluster(str(folder.absolute()))) + b"\n")
+            answer = msgspec.json.decode(_line(connection)[0], type=Answer)
     except (OSError, msgspec.MsgspecError):
         return False
     if not answer.pid:
@@ -106,70 +126,119 @@ def is_open(home: Path) -> bool:
     return False
 
 
-def _line(connection: socket.socket) -> bytes:
-    data = b""
+def _line(connection: socket.socket) -> tuple[bytes, list[int]]:
+    """A line, and the files that came with it."""
+    data, files, _, _ = socket.recv_fds(connection, 65536, 3)
     while b"\n" not in data and len(data) <= _REQUEST_BYTES:
-        part = connection.recv(_REQUEST_BYTES)
+        part = connection.recv(65536)
         if not part:
             break
         data += part
-    return data
+    return data, list(files)
 
 
 # --- forking
 
 
 class Nursery:
-    """Forks `child`, given a home, for whoever may ask."""
+    """Forks `serve`, given a home, or `command`, given arguments, for whoever may ask."""
 
-    def __init__(self, listener: socket.socket, child: Callable[[str], None]) -> None:
+    def __init__(
+        self, listener: socket.socket, serve: Callable[[str], None], command: Callable[[list[str]], int]
+    ) -> None:
         self._listener = listener
-        self._child = child
+        self._serve = serve
+        self._command = command
 
     def run(self) -> NoReturn:
         signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel takes the children's ends
         while True:
             connection, _ = self._listener.accept()
-            with connection:
+            with connection, contextlib.suppress(OSError):
                 connection.settimeout(_PATIENCE)
-                with contextlib.suppress(OSError):
-                    connection.sendall(msgspec.json.encode(self._answer(connection)) + b"\n")
+                self._handle(connection)
 
-    def _answer(self, connection: socket.socket) -> Answer:
-        line = _line(connection)  # also from who is refused: with words unread the answer would not reach him
+    def _handle(self, connection: socket.socket) -> None:
+        line, files = _line(connection)  # also from who is refused: with words unread the answer would not reach him
+        try:
+            pid = self._forked(self._wanted(connection, line, files), connection, files)
+        except _Refused as refused:
+            connection.sendall(msgspec.json.encode(Answer(refusal=str(refused))) + b"\n")
+        else:
+            if pid is not None:
+                connection.sendall(msgspec.json.encode(Answer(pid)) + b"\n")
+        finally:
+            for file in files:
+                os.close(file)
+
+    def _wanted(self, connection: socket.socket, line: bytes, files: list[int]) -> Cluster | Command:
         credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
         _, uid, _ = _CREDENTIALS.unpack(credentials)
         if uid not in (0, os.geteuid()):
-            return Answer(refusal="the nursery serves its own user")
+            raise _Refused("the nursery serves its own user")
         try:
-            wanted = msgspec.json.decode(line, type=Wanted)
+            if not files:
+                wanted = msgspec.json.decode(line, type=Cluster)
+                if not Path(wanted.home).is_absolute():
+                    raise _Refused("the home must be an absolute path")
+                return wanted
+            if len(files) != 3 or uid != os.geteuid():
+                raise _Refused("a command is its user's, and has three files")
+            return msgspec.json.decode(line, type=Command)
         except msgspec.MsgspecError as error:
-            return Answer(refusal=f"one line of JSON was expected: {error}")
-        if not Path(wanted.home).is_absolute():
-            return Answer(refusal="the home must be an absolute path")
-        pid = os.fork()
-        if pid == 0:
-            self._be(wanted.home, connection)
-        return Answer(pid)
+            raise _Refused(f"one line of JSON was expected: {error}") from None
 
-    def _be(self, home: str, connection: socket.socket) -> NoReturn:
+    def _forked(self, wanted: Cluster | Command, connection: socket.socket, files: list[int]) -> int | None:
+        """The child's pid; None where the child itself answers."""
+        pid = os.fork()
+        if isinstance(wanted, Command):
+            if pid == 0:
+                self._be(lambda: self._run(wanted, connection, files))
+            return None
+        if pid == 0:
+            self._be(lambda: self._cluster(wanted, connection))
+        return pid
+
+    def _be(self, life: Callable[[], None]) -> NoReturn:
         """In the child: never return to the nursery's code, whatever happens."""
         status = 1
         try:
-            os.setsid()
             for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, signal.SIG_DFL)
-            connection.close()
             self._listener.close()
-            self._child(home)
+            life()
             status = 0
         except BaseException:
             sys.excepthook(*sys.exc_info())
         finally:
-            with contextlib.suppress(OSError):
-                sys.stdout.flush()
-                sys.stderr.flush()
+            _flush()
             os._exit(status)
+
+    def _cluster(self, wanted: Cluster, connection: socket.socket) -> None:
+        os.setsid()
+        connection.close()
+        self._serve(wanted.home)
+
+    def _run(self, wanted: Command, connection: socket.socket, files: list[int]) -> None:
+        for number, file in enumerate(files):
+            os.dup2(file, number)
+            os.close(file)
+        os.environ.clear()
+        os.environ.update(wanted.environment)
+        os.chdir(wanted.folder)
+        status = 1
+        try:
+            status = self._command(wanted.arguments)
+        finally:
+            _flush()
+            connection.settimeout(None)
+            connection.sendall(msgspec.json.encode(Ended(status)) + b"\n")
+
+
+def _flush() -> None:
+    with contextlib.suppress(OSError):
+        sys.stdout.flush()
+        sys.stderr.flush()
 
 
 def warm_up() -> None:
@@ -214,9 +283,11 @@ def listen(path: Path) -> socket.socket:
     return listener
 
 
-def main(home: Path) -> None:
+def main(home: Path, warm: Callable[[], None], command: Callable[[list[str]], int]) -> None:
+    """The process: `warm` imports for the children, `command` is what one of them runs."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     gc.disable()
-    warm_up()
+    warm()
     path = socket_of(home)
     path.parent.mkdir(parents=True, exist_ok=True)
     listener = listen(path)
@@ -226,11 +297,6 @@ def main(home: Path) -> None:
     gc.freeze()
     gc.enable()
     try:
-        Nursery(listener, serve_child).run()
+        Nursery(listener, serve_child, command).run()
     finally:
         path.unlink(missing_ok=True)
-
-
-if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    main(Path(sys.argv[1]))

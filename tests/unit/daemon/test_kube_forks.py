@@ -16,6 +16,8 @@ from pathlib import Path
 
 import pytest
 
+from ropewalk.base.settings import default_home
+from ropewalk.cli import warm
 from ropewalk.daemon import kube_forks
 from ropewalk.daemon.processes import DetachedProcess, start_time
 
@@ -34,7 +36,14 @@ def child(home):
     if "brief" not in home:
         signal.pause()
 
-kube_forks.Nursery(kube_forks.listen(Path(sys.argv[1])), child).run()
+def command(arguments):
+    print("out", *arguments, os.environ.get("WORD"), Path.cwd())
+    print("err", file=sys.stderr)
+    if "broken" in arguments:
+        raise ValueError("this command is broken")
+    return len(arguments)
+
+kube_forks.Nursery(kube_forks.listen(Path(sys.argv[1])), child, command).run()
 """
 
 
@@ -205,6 +214,70 @@ def test_a_socket_that_a_dead_one_left_is_taken_over(home: Path) -> None:
     assert path.exists() and not kube_forks.is_open(home)
     with running(path):
         assert kube_forks.is_open(home)
+
+
+def ordered(home: Path, nursery_home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """A command as the script runs it, from its first import on."""
+    program = "import sys; from ropewalk.cli import warm; sys.exit(warm.run(sys.argv[1:]))"
+    source = str(Path(kube_forks.__file__).parents[2])
+    environment = {**os.environ, "PYTHONPATH": source, "ROPEWALK_HOME": str(nursery_home), "WORD": "passed on"}
+    return subprocess.run(
+        [sys.executable, "-c", program, *arguments],
+        env=environment,
+        cwd=home,
+        capture_output=True,
+        text=True,
+        timeout=WITHIN,
+        check=False,
+    )
+
+
+def test_a_command_runs_as_if_here(home: Path, nursery: subprocess.Popen[bytes]) -> None:
+    done = ordered(home, home, "a", "b")
+    assert (done.returncode, done.stdout, done.stderr) == (2, f"out a b passed on {home}\n", "err\n")
+    again = ordered(home, home)
+    assert again.returncode == 0, "its environment and folder were its own"
+
+
+def test_a_command_that_fails_says_so(home: Path, nursery: subprocess.Popen[bytes]) -> None:
+    done = ordered(home, home, "broken")
+    assert done.returncode == 1
+    assert "ValueError: this command is broken" in done.stderr
+    assert ordered(home, home, "a").returncode == 1, "the nursery goes on: one argument, status 1"
+
+
+def test_where_no_nursery_runs_nothing_has_happened(home: Path) -> None:
+    done = ordered(home, home, "a")
+    assert (done.returncode, done.stdout) == (0, ""), "None: the command is run in the usual way"
+
+
+def test_a_command_needs_its_files(home: Path, nursery: subprocess.Popen[bytes]) -> None:
+    answer = asked(home, b'{"arguments": [], "environment": {}, "folder": "/"}\n')
+    assert answer["pid"] == 0 and "one line of JSON" in str(answer["refusal"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "meant"),
+    [
+        ("kube --standalone --detach", True),
+        ("kube --standalone --port 1 --detach --output json", True),
+        ("kube --standalone", False),
+        ("kube --standalone --detach --help", False),
+        ("kube down", False),
+        ("kube nursery", False),
+        ("up --simulated --detach", False),
+        ("", False),
+    ],
+)
+def test_which_commands_the_nursery_runs(arguments: str, meant: bool) -> None:
+    assert warm.is_meant(arguments.split()) is meant
+
+
+def test_the_socket_is_where_the_nursery_listens(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
+    monkeypatch.setenv("ROPEWALK_HOME", str(home))
+    assert warm.socket_path() == str(kube_forks.socket_of(default_home()))
+    monkeypatch.delenv("ROPEWALK_HOME")
+    assert warm.socket_path() == str(kube_forks.socket_of(default_home()))
 
 
 def test_start_time_tells_the_child_from_its_parent(home: Path, nursery: subprocess.Popen[bytes]) -> None:
