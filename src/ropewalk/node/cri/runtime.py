@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import math
 import signal as signals
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -55,6 +55,8 @@ _OURS = {lowering.MANAGED: "true"}
 _OUTPUT_LIMIT = 65_536
 _CGROUP_PATIENCE = 2.0
 _SETTLING = 5.0
+"""Seconds in which containerd must have seen what has ended."""
+_PAUSE = 0.05
 
 
 T = TypeVar("T")
@@ -75,6 +77,23 @@ async def unless_gone(call: Awaitable[None]) -> None:
     except CallFailed as failure:
         if failure.code != "NOT_FOUND":
             raise RuntimeFailure(failure.text) from failure
+
+
+async def asked_again(call: Callable[[], Awaitable[None]], clock: Clock) -> None:
+    """For calls that may be made twice, on something that may be ending by itself: `unless_gone`, until it answers.
+
+    A container that ends as containerd reaches for it takes its shim along, and the call fails in whatever words
+    containerd has for that ("ttrpc: closed", "process already finished"). Callers of CRI are meant to call again:
+    StopPodSandbox "is idempotent, and must not return an error if all relevant resources have already been reclaimed".
+    """
+    until = clock.monotonic() + _SETTLING
+    while True:
+        try:
+            return await unless_gone(call())
+        except RuntimeFailure:
+            if clock.monotonic() >= until:
+                raise
+            await clock.sleep(_PAUSE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,7 +296,7 @@ class CriRuntime:
 
     async def remove_container(self, container_id: str) -> None:
         await self.stop(container_id, "", 0)
-        await unless_gone(self._client.remove_container(container_id))
+        await asked_again(lambda: self._client.remove_container(container_id), self._clock)
         self._exits.forget(container_id)
         self._container_uids.pop(container_id, None)
         self._reservations.pop(container_id, None)
@@ -286,7 +305,7 @@ class CriRuntime:
         await self.open()
         for found in await self._find_containers(None, sandbox_id):
             self._exits.killed_by_us.add(found.id)
-        await unless_gone(self._client.stop_sandbox(sandbox_id))
+        await asked_again(lambda: self._client.stop_sandbox(sandbox_id), self._clock)
         await self._cni.release(sandbox_id)
 
     async def remove_sandbox(self, sandbox_id: str) -> None:
@@ -295,7 +314,7 @@ class CriRuntime:
             uid = next((sandbox.uid for sandbox in await self.sandboxes() if sandbox.id == sandbox_id), None)
         await self.stop_sandbox(sandbox_id)
         contained = await self._find_containers(None, sandbox_id)
-        await unless_gone(self._client.remove_sandbox(sandbox_id))
+        await asked_again(lambda: self._client.remove_sandbox(sandbox_id), self._clock)
         for found in contained:
             self._exits.forget(found.id)
             self._container_uids.pop(found.id, None)
