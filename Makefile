@@ -1,6 +1,6 @@
 # Every target is complete from a fresh clone: it installs what it needs into .venv and the state folder, nothing system-wide.
 SHELL := /bin/bash
-PYTHON ?= python3
+PYTHON ?= $(shell tools/python.sh)
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ropewalk-setup
@@ -12,7 +12,7 @@ help: ## List the targets
 
 setup: $(STAMP) ## Make .venv with the ropewalk command and the developers' tools
 
-$(STAMP): requirements.txt requirements-dev.txt pyproject.toml tools/setup.sh tools/kubectl.py
+$(STAMP): requirements.txt requirements-dev.txt pyproject.toml tools/setup.sh tools/python.sh tools/kubectl.py
 	@tools/setup.sh "$(PYTHON)" "$(VENV)"
 	@touch $@
 

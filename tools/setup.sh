@@ -28,5 +28,3 @@ echo "Installing the pinned packages into $venv"
 "$venv/bin/python" tools/kubectl.py
 # Byte code in advance: the first `ropewalk up --simulated` is then as quick as every later one.
 "$venv/bin/python" -m compileall -q src
-# So that the first command of a fresh clone starts as quickly as the second.
-"$venv/bin/python" -m compileall -q src/ropewalk
