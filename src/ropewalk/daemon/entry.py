@@ -8,12 +8,12 @@ module imports nothing slow itself.
 
 from __future__ import annotations
 
-import gc
 import importlib
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+from ropewalk.base.collecting import settling
 from ropewalk.base.settings import Settings
 
 Serve = Callable[[Settings], Awaitable[None]]
@@ -55,15 +55,13 @@ def run(serve: Serve, settings: Settings) -> None:
 
 
 def main(name: str, home: str) -> None:
-    gc.disable()
-    import uvloop  # noqa: F401 - now, with the collector off
+    with settling():
+        import uvloop  # noqa: F401 - now, with the collector off
 
-    from ropewalk.daemon import early
-    from ropewalk.daemon.installation import load_settings
+        from ropewalk.daemon import early
+        from ropewalk.daemon.installation import load_settings
 
-    serve: Serve = importlib.import_module(PROCESSES[name]).serve
-    gc.freeze()
-    gc.enable()
+        serve: Serve = importlib.import_module(PROCESSES[name]).serve
     told_late = home == early.TOLD_LATER
     if told_late and not (home := early.wait_for_home()):
         return

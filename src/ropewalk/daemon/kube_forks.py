@@ -15,7 +15,6 @@ with the command's exit status.
 from __future__ import annotations
 
 import contextlib
-import gc
 import os
 import signal
 import socket
@@ -26,6 +25,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import msgspec
 
+from ropewalk.base.collecting import settling
 from ropewalk.base.errors import Fault
 from ropewalk.base.settings import Settings
 from ropewalk.daemon.processes import DetachedProcess, own_command
@@ -286,16 +286,14 @@ def listen(path: Path) -> socket.socket:
 def main(home: Path, warm: Callable[[], None], command: Callable[[list[str]], int]) -> None:
     """The process: `warm` imports for the children, `command` is what one of them runs."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    gc.disable()
-    warm()
-    path = socket_of(home)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    listener = listen(path)
-    threads = len(os.listdir("/proc/self/task"))
-    if threads != 1:
-        raise SystemExit(f"the nursery has {threads} threads: a fork would lose all but one")
-    gc.freeze()
-    gc.enable()
+    with settling():
+        warm()
+        path = socket_of(home)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        listener = listen(path)
+        threads = len(os.listdir("/proc/self/task"))
+        if threads != 1:
+            raise SystemExit(f"the nursery has {threads} threads: a fork would lose all but one")
     try:
         Nursery(listener, serve_child, command).run()
     finally:

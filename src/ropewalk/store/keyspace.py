@@ -13,6 +13,8 @@ from heapq import merge
 from itertools import islice
 from operator import attrgetter
 
+import msgspec
+
 from ropewalk.base.clock import Clock
 from ropewalk.store.protocol import (
     Compacted,
@@ -42,8 +44,7 @@ class Retention:
     """Events above a bound before compaction sets in, so that it works in batches."""
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(msgspec.Struct, frozen=True, gc=False):
     """One write, decided: what stands before and after it."""
 
     key: str

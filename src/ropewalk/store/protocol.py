@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import NewType, Protocol
 
+import msgspec
+
 from ropewalk.base.errors import Retryable
 
 Revision = NewType("Revision", int)
@@ -72,8 +74,9 @@ class StoreClosed(StoreError):
     """The store is closed or its disk refused a write; nothing more will be answered."""
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True, gc=False):
+    """A key as it stands. The garbage collector has nothing to look for in one, and a store has very many."""
+
     key: str
     value: bytes
     revision: Revision
@@ -100,8 +103,7 @@ class EventKind(Enum):
     DELETE = "delete"
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(msgspec.Struct, frozen=True, gc=False):
     kind: EventKind
     key: str
     value: bytes

@@ -13,6 +13,7 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from pathlib import Path
 
 from ropewalk.base.clock import Clock, SystemClock
+from ropewalk.base.collecting import paused
 from ropewalk.base.entropy import Entropy
 from ropewalk.base.log import logger
 from ropewalk.store import keyspace
@@ -250,7 +251,8 @@ def _load(path: Path, mark_path: Path, fresh_id: str, power_safe: bool) -> tuple
     """Open the file and see whether it is the one that was here before; blocking."""
     database = DatabaseFile(path, power_safe=power_safe)
     try:
-        loaded = database.load(fresh_id)
+        with paused():
+            loaded = database.load(fresh_id)
         identity = loaded.identity
         revision = loaded.oldest + len(loaded.history)
         mark = read_mark(mark_path)
