@@ -113,6 +113,8 @@ class Lines:
         self._form = form
         self._later = later
         """The form after the first object: a table says its columns once."""
+        self._sight = (selection.labels, selection.fields, later.key)
+        """Equal for those who see events alike."""
 
     async def of(self, watch: Watch) -> AsyncIterator[bytes]:
         with reading.opened(watch):
@@ -124,7 +126,7 @@ class Lines:
             async for news in watch.batches():
                 if isinstance(news, int):
                     yield self._bookmark(news)
-                elif piece := await self._piece(news):
+                elif piece := await self._shared_piece(watch, news):
                     yield piece
             if watch.expired:
                 yield _line(b"ERROR", _expired())
@@ -138,6 +140,20 @@ class Lines:
     def _next_form(self) -> Form:
         form, self._form = self._form, self._later
         return form
+
+    async def _shared_piece(self, watch: Watch, events: list[FeedEvent]) -> bytes:
+        """The piece that another watcher made of the same events, where it sees them as we do.
+
+        Watches share events only where one's prefix begins the other's: from the same first to the same last event,
+        as many are the same.
+        """
+        if self._form is not self._later:
+            return await self._piece(events)
+        key = (events[0].revision, events[-1].revision, len(events), self._sight)
+        piece = watch.feed.pieces.get(key)
+        if piece is None:
+            piece = watch.feed.pieces[key] = await self._piece(events)
+        return piece
 
     async def _piece(self, events: list[FeedEvent]) -> bytes:
         lines = []

@@ -126,6 +126,17 @@ class Subscription:
             self.wake()
         self.cursor = event.revision
 
+    def give(self, events: list[FeedEvent], own: list[FeedEvent]) -> None:
+        """`push` each of `events`; `own` are those under its prefix, sorted out once for all who share one."""
+        if self.ended or self.cursor >= events[0].revision or len(self.pending) + len(own) > BACKLOG:
+            for event in events:
+                self.push(event)
+            return
+        self.cursor = events[-1].revision
+        if own:
+            self.pending += own
+            self.wake()
+
     def wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
@@ -172,6 +183,8 @@ class Feed:
         self._catching_up: dict[Subscription, asyncio.Task[None]] = {}
         self._clock = clock
         self._gathered: list[FeedEvent] = []
+        self.pieces: dict[object, bytes] = {}
+        """What watchers made of the events given out last, for others who see them alike."""
         self._gathering: asyncio.Task[None] | None = None
         self._closed = False
         self.is_watching = False
@@ -295,9 +308,14 @@ class Feed:
         if not self._gathered:
             return
         events, self._gathered = self._gathered, []
+        self.pieces.clear()
+        by_prefix: dict[str, list[FeedEvent]] = {}
         for subscription in self._subscriptions:
-            for event in events:
-                subscription.push(event)
+            prefix = subscription.prefix
+            own = by_prefix.get(prefix)
+            if own is None:
+                own = by_prefix[prefix] = [event for event in events if event.key.startswith(prefix)]
+            subscription.give(events, own)
 
     def _begin_anew(self, revision: int) -> None:
         self.revision = self._start = revision

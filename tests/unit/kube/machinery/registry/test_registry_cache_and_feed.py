@@ -8,6 +8,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ropewalk.base.clock import VirtualClock
 from ropewalk.base.entropy import SeededEntropy
@@ -330,6 +332,72 @@ async def test_many_watchers_are_given_what_gathered_meanwhile(monkeypatch: pyte
     for reader in readers:
         reader.cancel()
     await server.stop()
+
+
+@given(st.data())
+async def test_events_given_together_are_those_given_one_by_one(data: st.DataObject) -> None:
+    revisions = st.lists(st.integers(1, 12), unique=True, max_size=8).map(sorted)
+    prefix = data.draw(st.sampled_from((PREFIX, PREFIX + "default/", PREFIX + "default/a")))
+    together, one_by_one = subscription(prefix), subscription(prefix)
+    for one in (together, one_by_one):
+        one.cursor = data.draw(st.shared(st.integers(0, 6), key="cursor"))
+    backlog = data.draw(st.integers(1, 6))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(feeds, "BACKLOG", backlog)
+        for batch in data.draw(st.lists(revisions.filter(bool), max_size=4)):
+            events = [event(revision, data.draw(st.sampled_from("ab"))) for revision in batch]
+            together.give(events, [one for one in events if one.key.startswith(prefix)])
+            for each in events:
+                one_by_one.push(each)
+    assert together.pending == one_by_one.pending
+    assert together.ended == one_by_one.ended
+    if not together.ended:
+        assert together.cursor == one_by_one.cursor
+
+
+@pytest.mark.parametrize("seed", range(20))
+async def test_watchers_who_share_what_was_made_see_what_each_would_alone(
+    server: Server, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feeds, "MANY", 1)
+    chance = random.Random(seed)
+    by_name = "&fieldSelector=metadata.name%3Dm-1"
+    asked = [
+        (f"/api/v1/{place}configmaps?watch=true&resourceVersion=1{selected}", accept)
+        for place in ("", "namespaces/default/", "namespaces/other/")
+        for selected in (
+            "",
+            "&labelSelector=tier%3Da",
+            "&labelSelector=tier!%3Da",
+            "&fieldSelector=metadata.name%3Dm-1",
+        )
+        for accept in ("application/json", "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1")
+    ]
+    await server.config_map("first")
+    watchers = [await server.watch(target, accept=accept) for target, accept in asked * 2]
+    for _ in range(40):
+        for watcher in watchers:
+            if chance.random() < 0.2:
+                watcher.reads.clear() if watcher.reads.is_set() else watcher.reads.set()
+        name, place = f"m-{chance.randrange(3)}", chance.choice(("default", "other"))
+        target = f"/api/v1/namespaces/{place}/configmaps/{name}"
+        if chance.random() < 0.3:
+            await server.delete(target)
+        elif (await server.get(target)).status == 404:
+            await server.config_map(name, place, labels={"tier": chance.choice("ab")})
+        else:
+            await server.patch(target, {"metadata": {"labels": {"tier": chance.choice("ab")}}})
+        await server.clock.advance(chance.choice((0.0, 0.0, 0.2)))
+    for watcher in watchers:
+        watcher.reads.set()
+    await server.clock.advance(1.0)
+    assert any(len(watcher.events) > 10 for watcher in watchers)
+    for (target, accept), watcher in zip(asked * 2, watchers, strict=True):
+        alone = await server.watch(target, accept=accept)
+        await server.clock.settle()
+        assert watcher.events == alone.events, target
+        await alone.close()
+        await watcher.close()
 
 
 async def test_nothing_gathered_is_missing_before_a_bookmark(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
