@@ -369,7 +369,7 @@ async def test_watchers_who_share_what_was_made_see_what_each_would_alone(
             "",
             "&labelSelector=tier%3Da",
             "&labelSelector=tier!%3Da",
-            "&fieldSelector=metadata.name%3Dm-1",
+            by_name,
         )
         for accept in ("application/json", "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1")
     ]
