@@ -36,7 +36,7 @@ from ropewalk.model.network import Fabric
 from ropewalk.model.status import WorkloadPhase, WorkloadStatus
 from ropewalk.model.stream_carrier import StreamEnd
 from ropewalk.model.streams import Exit, Frame, FrameKind, Opening, StreamKind, ending, record
-from ropewalk.model.workload import Credential, Workload
+from ropewalk.model.workload import Credential, Dependency, Probe, RestartRule, StartCondition, Workload
 from ropewalk.node.transport import DirectTransport, HttpTransport, NotGiven, Transport, TransportFailure
 from ropewalk.runtime.table import Table
 from ropewalk.store.memory import MemoryStore
@@ -261,6 +261,13 @@ SAMPLES: dict[str, msgspec.Struct] = {
     "opening": Opening(StreamKind.EXEC, WorkloadUid("w-1"), "app", ("sh",), stdin=True, stdout=True, tty=True),
     "snapshot": Snapshot(workload().generation, (WorkloadUid("w-1"),)),
     "apply": Apply(workload("w-1", container(command=("nginx",)))),
+    "apply_checked": Apply(
+        workload(
+            "w-2",
+            container("db", essential=False, health=Probe(("pg_isready",), 5.0, 2.0, 4, 20.0)),
+            container(depends_on=(Dependency("db", StartCondition.HEALTHY, 30.0),), restart=RestartRule.ON_FAILURE),
+        )
+    ),
 }
 
 

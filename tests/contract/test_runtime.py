@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from ropewalk.base.clock import Clock, SystemClock
-from ropewalk.model.workload import Container, Workload
+from ropewalk.model.workload import Container, HttpGet, Question, TcpConnect, Workload
 from ropewalk.node.fake_behaviour import Behaviour, Outcome
 from ropewalk.node.fake_runtime import FakeRuntime
 from ropewalk.node.runtime import (
@@ -57,11 +57,14 @@ def _fake_behaviour(what: Workload, spec: Container) -> Behaviour:
     def run(command: tuple[str, ...], age: float) -> Outcome:
         return Outcome(4 if "exit 4" in command else 0)
 
+    def answer(question: Question, age: float) -> Outcome:
+        return Outcome(0 if question.port == 80 else 1, output=b"refused")
+
     if spec.command == ("exits-3",):
         return Behaviour(run_for=0.05, exit_code=3, output=("hello from here",))
     if spec.command == ("writes",):
         return Behaviour(writable_bytes=1 << 20)
-    return Behaviour(stops_after=None if spec.command == ("ignores",) else 0.0, exec=run)
+    return Behaviour(stops_after=None if spec.command == ("ignores",) else 0.0, exec=run, ask=answer)
 
 
 @asynccontextmanager
@@ -119,7 +122,7 @@ async def runtime_under_test(request: pytest.FixtureRequest, tmp_path: Path) -> 
 class Made:
     """A workload of one container on the bench, brought up step by step."""
 
-    def __init__(self, bench: Bench, command: tuple[str, ...], uid: str = "w-contract") -> None:
+    def __init__(self, bench: Bench, command: tuple[str, ...] | None, uid: str = "w-contract") -> None:
         self.bench = bench
         self.spec = container(image=bench.image, command=command)
         self.workload = workload(uid, self.spec)
@@ -278,6 +281,23 @@ async def test_commands_run_inside(runtime_under_test: Bench) -> None:
     await runtime.stop(identity, "SIGTERM", 0.0)
     with pytest.raises(NoSuchContainer):
         await runtime.exec_sync(identity, runtime_under_test.exec_true, 10.0)
+
+
+async def test_what_runs_is_asked_over_its_own_network(runtime_under_test: Bench) -> None:
+    """The image is a web server that listens at port 80 and nowhere else; every sandbox has a network of its own."""
+    runtime = runtime_under_test.runtime
+    identity = await Made(runtime_under_test, None).start()
+
+    async def serves() -> bool:
+        return (await runtime.ask(identity, HttpGet(80), 5.0)).good
+
+    await _until(serves)
+    assert (await runtime.ask(identity, TcpConnect(80), 5.0)).good
+    refused = await runtime.ask(identity, TcpConnect(81), 5.0)
+    assert not refused.good and "refused" in refused.text
+    await runtime.stop(identity, "SIGTERM", 0.0)
+    with pytest.raises(NoSuchContainer):
+        await runtime.ask(identity, HttpGet(80), 5.0)
 
 
 async def test_statistics_are_of_what_runs(runtime_under_test: Bench) -> None:

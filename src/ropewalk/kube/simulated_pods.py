@@ -22,8 +22,10 @@ from ropewalk.kube.machinery.api import Api, ObjectChange
 from ropewalk.kube.machinery.errors import StatusFault
 from ropewalk.kube.machinery.objects import Object, at, metadata, name_of, namespace_of, uid_of
 from ropewalk.kube.machinery.resources import GroupResource
-from ropewalk.kube.pod_lowering import Refused, lower
-from ropewalk.kube.pod_reporting import Addresses, mains_are_over, pod_status, waiting_status
+from ropewalk.kube.pods.happenings import Happenings
+from ropewalk.kube.pods.lowering import lower
+from ropewalk.kube.pods.refusals import Refused
+from ropewalk.kube.pods.reporting import Addresses, pod_status, waiting_status
 from ropewalk.model.agent import STATUSES, WORKLOADS
 from ropewalk.model.ids import Owner
 from ropewalk.model.status import WorkloadPhase, WorkloadStatus
@@ -65,6 +67,7 @@ class PodRunner:
         self._records = Informer(self._workloads, clock, reader=self.name)
         self._statuses = Informer(Table(store, STATUSES, WorkloadStatus), clock, reader=self.name)
         self._controller = Controller(self.name, self._reconcile, clock=clock, entropy=entropy, workers=WORKERS)
+        self._happenings = Happenings(api)
         self._addresses: dict[str, str] = {}
         self._given: set[str] = set()
 
@@ -101,6 +104,7 @@ class PodRunner:
         pod = next(iter(self._api.cache(PODS).by_index(BY_UID, uid)), None)
         if pod is None or at(pod, "spec", "nodeName") != node:
             await self._workloads.delete(key)
+            self._happenings.forget(uid)
             self._given.discard(self._addresses.pop(uid, ""))
             return DONE
         try:
@@ -116,6 +120,8 @@ class PodRunner:
         status = self._statuses.get(key)
         record = self._records.get(key) or await self._workloads.get(key)
         finished = at(pod, "status", "phase") in FINISHED
+        if status is not None:
+            await self._happenings.tell(pod, status)
         if metadata(pod).get("deletionTimestamp") is not None:
             await self._end(key, pod, record, status, addresses)
             return
@@ -128,8 +134,6 @@ class PodRunner:
                 return
             with contextlib.suppress(KeyExists):
                 await self._workloads.create(key, made)
-        elif record is not None and status is not None and mains_are_over(pod, status):
-            await self._stop(key, "every container but the sidecars has ended")
         if not finished:
             await self._tell(pod, pod_status(pod, status, addresses, self._clock.wall()))
 
@@ -138,8 +142,9 @@ class PodRunner:
     ) -> None:
         """The pod is to go: stop it, say how it ended, then confirm its deletion."""
         if record is not None and (status is None or status.phase is not WorkloadPhase.STOPPED):
-            if record.desire is not Desire.STOP:
-                await self._stop(key, "the pod was deleted")
+            grace = float(metadata(pod).get("deletionGracePeriodSeconds") or 0)
+            if record.desire is not Desire.STOP or (record.stop_timeout or 0) > grace:
+                await self._stop(key, "the pod was deleted", grace)
             if status is not None:
                 await self._tell(pod, pod_status(pod, status, addresses, self._clock.wall()))
             return
@@ -147,8 +152,10 @@ class PodRunner:
             await self._tell(pod, pod_status(pod, status, addresses, self._clock.wall()))
         await self._api.delete(PODS, namespace_of(pod), name_of(pod), uid=uid_of(pod), grace_seconds=0)
 
-    async def _stop(self, key: str, reason: str) -> None:
-        await self._workloads.mutate(key, lambda held: replace(held, desire=Desire.STOP, stop_reason=reason))
+    async def _stop(self, key: str, reason: str, grace: float) -> None:
+        await self._workloads.mutate(
+            key, lambda held: replace(held, desire=Desire.STOP, stop_reason=reason, stop_timeout=grace)
+        )
 
     async def _tell(self, pod: Object, wanted: Object) -> None:
         if wanted != (pod.get("status") or {}):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from enum import Enum
 
 from ropewalk.model.ids import WorkloadUid
-from ropewalk.model.workload import Generation, Record
+from ropewalk.model.workload import Generation, ProbeKind, Record
 
 
 class ContainerPhase(Enum):
@@ -60,6 +60,65 @@ class StopCause(Enum):
     MACHINE_LOST = "machine-lost"
 
 
+class Waiting(Enum):
+    """What a container that does not run waits for, beside others' starts and its own next turn."""
+
+    NOTHING = ""
+    PULL_FAILED = "pull-failed"
+    """Its image could not be had just now."""
+    PULL_DELAYED = "pull-delayed"
+    """The same, and the next try is yet to come."""
+    NOT_PULLED = "not-pulled"
+    """Its image is not on the machine and may not be asked for."""
+    NOT_CREATED = "not-created"
+    """It could not be made as described."""
+    HELD = "held"
+    """Its control plane holds it back."""
+
+
+class PastRun(Record, frozen=True):
+    """How a run of a container went that another has followed."""
+
+    runtime_id: str = ""
+    exit_code: int = 0
+    reason: str = ""
+    out_of_memory: bool = False
+    started_at: float = 0.0
+    """0: it never came to run."""
+    finished_at: float = 0.0
+
+
+class NoteKind(Enum):
+    """What happened that no state shows afterwards."""
+
+    PROBE_FAILED = "probe-failed"
+    PROBE_WARNED = "probe-warned"
+    """It succeeded, with something to say."""
+    STOPPING = "stopping"
+    """The container is stopped: with `probe`, because that failed; else because its workload ends."""
+    RESTART_DELAYED = "restart-delayed"
+    PULL_FAILED = "pull-failed"
+    PULL_DELAYED = "pull-delayed"
+    NOT_PULLED = "not-pulled"
+    NOT_SANDBOXED = "not-sandboxed"
+    NOT_CREATED = "not-created"
+    NOT_STARTED = "not-started"
+
+
+class Note(Record, frozen=True):
+    """Something that happened `count` times. Told with the status, the latest few; repeats only raise the count."""
+
+    id: int
+    """Unique within the workload, growing."""
+    kind: NoteKind
+    container: str
+    text: str = ""
+    probe: ProbeKind | None = None
+    count: int = 1
+    first: float = 0.0
+    last: float = 0.0
+
+
 class ContainerStatus(Record, frozen=True):
     name: str
     phase: ContainerPhase = ContainerPhase.PENDING
@@ -76,6 +135,15 @@ class ContainerStatus(Record, frozen=True):
     created_at: float = 0.0
     started_at: float = 0.0
     finished_at: float = 0.0
+    up: bool = False
+    """Runs, and its startup probe (where it has one) has succeeded in this run."""
+    waiting: Waiting = Waiting.NOTHING
+    """`reason` says more."""
+    not_started: bool = False
+    """EXITED without having run: the runtime could not start it."""
+    next_start_at: float = 0.0
+    """EXITED, and to be started again then; 0 where it will not be."""
+    last: PastRun | None = None
 
 
 class WorkloadStatus(Record, frozen=True):
@@ -96,6 +164,9 @@ class WorkloadStatus(Record, frozen=True):
     """When its last container ended."""
     stopped_at: float = 0.0
     address: str = ""
+    sandboxed: bool = False
+    """What its containers share (network, hostname) stands."""
+    notes: tuple[Note, ...] = ()
 
     def container(self, name: str) -> ContainerStatus | None:
         return next((c for c in self.containers if c.name == name), None)

@@ -11,6 +11,7 @@ Units: CPU in thousandths of a vCPU, memory in bytes, time in seconds. Unknown f
 from __future__ import annotations
 
 from enum import Enum
+from typing import Union
 
 import msgspec
 
@@ -47,10 +48,29 @@ class RestartRule(Enum):
     ALWAYS = "always"
 
 
+class ExitCodes(Record, frozen=True):
+    """A set of exit codes, or (`others`) every code but these."""
+
+    codes: tuple[int, ...]
+    others: bool = False
+
+    def __contains__(self, code: int) -> bool:
+        return (code in self.codes) is not self.others
+
+
+class PullRule(Enum):
+    """When a container's image is asked of its registry."""
+
+    ALWAYS = "always"
+    IF_ABSENT = "if-absent"
+    NEVER = "never"
+
+
 class StartCondition(Enum):
     """What a container waits for in another before it starts."""
 
     STARTED = "started"
+    """Runs, and its startup probe (where it has one) has succeeded; once so, always so."""
     COMPLETED = "completed"
     """Exited, whatever its code."""
     SUCCEEDED = "succeeded"
@@ -79,16 +99,64 @@ class Dependency(Record, frozen=True):
     """Give up (and fail the workload) after this many seconds of waiting; 0 waits for ever."""
 
 
-class Probe(Record, frozen=True):
-    """A command run inside the container; other kinds (HTTP, TCP, gRPC) come with pods."""
+class HttpGet(Record, frozen=True, tag="http", tag_field="type"):
+    """A GET to the workload's own address; a status from 200 to 399 is good."""
 
-    command: tuple[str, ...]
+    port: int
+    path: str = "/"
+    host: str = ""
+    """"" is the workload's own address."""
+    tls: bool = False
+    """Over TLS, whatever certificate is shown."""
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+class TcpConnect(Record, frozen=True, tag="tcp", tag_field="type"):
+    """A connection that is accepted is good."""
+
+    port: int
+    host: str = ""
+
+
+class GrpcHealth(Record, frozen=True, tag="grpc", tag_field="type"):
+    """grpc.health.v1.Health/Check; SERVING is good."""
+
+    port: int
+    service: str = ""
+
+
+Question = Union[HttpGet, TcpConnect, GrpcHealth]
+"""What the agent asks a workload over its network."""
+
+
+class ProbeKind(Enum):
+    """What a probe's verdict means."""
+
+    READINESS = "readiness"
+    """Reported; what it means is the family's affair."""
+    LIVENESS = "liveness"
+    """A failure stops the container; its restart rule says what then."""
+    STARTUP = "startup"
+    """The same, and the other probes wait for its first success."""
+
+
+class Probe(Record, frozen=True):
+    """A question put to a container again and again: a command run inside it, or `question` where that is given."""
+
+    command: tuple[str, ...] = ()
     interval: float = 30.0
     timeout: float = 5.0
     failures: int = 3
-    """Consecutive failures that turn the container UNHEALTHY."""
+    """Consecutive failures that make a verdict."""
     grace: float = 0.0
     """Failures in this first period are not counted."""
+    question: Question | None = None
+    delay: float | None = None
+    """Seconds from the container's start to the first check; None is one interval, as Docker has it."""
+    successes: int = 1
+    """Consecutive successes that make a verdict."""
+    stop_timeout: float | None = None
+    """What the container is left to stop in once this has failed; None is its own `stop_timeout`."""
 
 
 class Port(Record, frozen=True):
@@ -152,9 +220,21 @@ class Container(Record, frozen=True):
     """"", "uid", "uid:gid", "name" or "name:group", as Docker reads it."""
     essential: bool = True
     """Its end ends the workload."""
+    background: bool = False
+    """It serves the others: the workload is over when they are, and this one is stopped then."""
     restart: RestartRule = RestartRule.NEVER
+    restart_codes: tuple[ExitCodes, ...] = ()
+    """Exit codes after which it is restarted whatever `restart` says."""
+    insists: bool = False
+    """What keeps it from being made (its image, its configuration) is tried again for ever; otherwise that ends it."""
+    hold: str = ""
+    """Why it may not be made yet, in the control plane's words; a later record lifts it."""
+    pull: PullRule = PullRule.ALWAYS
     depends_on: tuple[Dependency, ...] = ()
     health: Probe | None = None
+    """Readiness: reported, and waited for by HEALTHY."""
+    liveness: Probe | None = None
+    startup: Probe | None = None
     resources: Resources = Resources()
     ports: tuple[Port, ...] = ()
     mounts: tuple[Mount, ...] = ()
@@ -177,6 +257,11 @@ class Container(Record, frozen=True):
     """"" takes the image's STOPSIGNAL, else SIGTERM."""
     pull_credentials: str = ""
     """Name of a credential for the image's registry; "" pulls anonymously."""
+
+    def probe(self, kind: ProbeKind) -> Probe | None:
+        if kind is ProbeKind.READINESS:
+            return self.health
+        return self.liveness if kind is ProbeKind.LIVENESS else self.startup
 
 
 class Volume(Record, frozen=True):
@@ -252,6 +337,11 @@ class Workload(Record, frozen=True):
     endpoints: Endpoints = Endpoints()
     labels: tuple[tuple[str, str], ...] = ()
     """Facts about the workload for documents that it can read (cluster, family, revision…); never acted upon."""
+
+    stop_timeout: float | None = None
+    """All of it is to have stopped within so many seconds, whatever its containers' own times; None leaves each its
+    own. One whose turn comes late still gets two seconds.
+    """
 
     def container(self, name: str) -> Container:
         return next(c for c in self.containers if c.name == name)

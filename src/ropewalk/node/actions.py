@@ -15,11 +15,12 @@ from ropewalk.base.errors import Retryable
 from ropewalk.base.log import logger
 from ropewalk.model.host import HostNetwork
 from ropewalk.model.ids import VpcId
-from ropewalk.model.workload import Container, Workload
+from ropewalk.model.workload import Container, Probe, PullRule, Workload
 from ropewalk.node.folders import Folders
 from ropewalk.node.pulls import Pulls
 from ropewalk.node.runner import Runner
 from ropewalk.node.runtime import (
+    Answer,
     ContainerSetup,
     ContainerState,
     ExecTimeout,
@@ -41,6 +42,8 @@ log = logger(__name__)
 OUT_OF_MEMORY = "OutOfMemoryError: Container killed due to memory usage"
 """Amazon ECS, "Stopped tasks error codes"."""
 RETRY_SECONDS = 0.5
+PROBE_TEXT = 4096
+"""Characters of a probe's answer that are kept."""
 
 RegistryAuthSource = Callable[[Workload, Container], Awaitable[RegistryAuth | None]]
 
@@ -48,6 +51,10 @@ RegistryAuthSource = Callable[[Workload, Container], Awaitable[RegistryAuth | No
 async def anonymous(workload: Workload, container: Container) -> RegistryAuth | None:
     """Every pull without credentials."""
     return None
+
+
+class NotPulled(RuntimeFailure):
+    """The image is not on the machine, and the container's pull rule keeps it from being asked for."""
 
 
 class LogKeeper(Protocol):
@@ -148,6 +155,9 @@ class Performer:
         runner.post(words.PullStarted(action.container))
         try:
             info = await self._image(workload, container)
+        except NotPulled as absent:
+            runner.post(words.PullFailed(action.container, str(absent), absent=True))
+            return
         except ImageNotFound as missing:
             runner.post(words.PullFailed(action.container, str(missing)))
             return
@@ -158,13 +168,15 @@ class Performer:
         runner.post(words.Pulled(action.container, info.digest))
 
     async def _image(self, workload: Workload, container: Container) -> ImageInfo:
-        """The image as its registry has it now; the copy on the machine where the registry does not answer, or where
-        the reference is a digest and cannot have changed.
+        """The image as its registry has it now; the copy on the machine where the container is content with it, the
+        registry does not answer, or the reference is a digest and cannot have changed.
         """
-        if "@sha256:" in container.image:
+        if "@sha256:" in container.image or container.pull is not PullRule.ALWAYS:
             held = await self._runtime.image(container.image)
             if held is not None:
                 return held
+        if container.pull is PullRule.NEVER:
+            raise NotPulled(f'Container image "{container.image}" is not present with pull policy of Never')
         auth = await self._registry_auth(workload, container)
         try:
             return await self._pulls.pull(container.image, auth)
@@ -192,6 +204,7 @@ class Performer:
                 return
             workload = state.workload
             container = workload.container(action.container)
+            identity = ""
             try:
                 image = await self._known_image(workload, container)
                 setup = ContainerSetup(
@@ -209,11 +222,13 @@ class Performer:
                 await self._clock.sleep(RETRY_SECONDS)
                 return
             except RuntimeFailure as failed:
-                await self._launch_failed(runner, action, state.sandbox, str(failed))
+                await self._launch_failed(runner, action, state.sandbox, str(failed), created=bool(identity))
                 return
         observe(runner, found)
 
-    async def _launch_failed(self, runner: Runner, action: words.Launch, sandbox: str, reason: str) -> None:
+    async def _launch_failed(
+        self, runner: Runner, action: words.Launch, sandbox: str, reason: str, *, created: bool
+    ) -> None:
         """Blame the sandbox where it is that which died."""
         try:
             alive = any(s.id == sandbox and s.ready for s in await self._runtime.sandboxes())
@@ -222,7 +237,7 @@ class Performer:
             return
         if alive:
             self._logs.ended(runner.uid, action.container, action.attempt)
-            runner.post(words.LaunchFailed(action.container, action.attempt, reason))
+            runner.post(words.LaunchFailed(action.container, action.attempt, reason, created))
         else:
             runner.post(words.SandboxLost())
 
@@ -251,20 +266,29 @@ class Performer:
 
     async def _probe(self, runner: Runner, action: words.RunProbe) -> None:
         current = runner.state.container(action.container)
-        probe = runner.state.workload.container(action.container).health
+        probe = runner.state.workload.container(action.container).probe(action.kind)
         if current is None or probe is None:
             return
-        healthy, output = False, ""
         try:
-            result = await self._runtime.exec_sync(current.runtime_id, probe.command, probe.timeout)
-            healthy, output = result.exit_code == 0, result.stdout[:4096].decode(errors="replace")
-        except ExecTimeout as slow:
-            output = str(slow)
+            answer = await self._answer(current.runtime_id, probe)
         except RuntimeFailure:
             # No verdict: the container is ending, or the runtime restarts.
             await self._clock.sleep(RETRY_SECONDS)
             return
-        runner.post(words.Probed(action.container, action.attempt, healthy, output))
+        runner.post(
+            words.Probed(
+                action.container, action.attempt, answer.good, answer.text[:PROBE_TEXT], action.kind, answer.warning
+            )
+        )
+
+    async def _answer(self, runtime_id: str, probe: Probe) -> Answer:
+        if probe.question is not None:
+            return await self._runtime.ask(runtime_id, probe.question, probe.timeout)
+        try:
+            result = await self._runtime.exec_sync(runtime_id, probe.command, probe.timeout)
+        except ExecTimeout as slow:
+            return Answer(False, str(slow))
+        return Answer(result.exit_code == 0, (result.stdout + result.stderr).decode(errors="replace"))
 
     # --- the end
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from ropewalk.model.workload import Container, Workload
+from ropewalk.model.workload import Container, Question, Workload
 from ropewalk.node.fake_shell import SHELLS, Plan, plan
 
 VARIABLE = "ROPEWALK_SIMULATE"
@@ -25,6 +25,10 @@ class Outcome:
 
 
 def _succeed(command: tuple[str, ...], age: float) -> Outcome:
+    return Outcome()
+
+
+def _answer(question: Question, age: float) -> Outcome:
     return Outcome()
 
 
@@ -51,6 +55,8 @@ class Behaviour:
     """What its own command does, step by step; it ends after the last. `run_for` is not asked then."""
     exec: Callable[[tuple[str, ...], float], Outcome] = _succeed
     """(command, seconds since start) → what the command does."""
+    ask: Callable[[Question, float], Outcome] = _answer
+    """(question, seconds since start) → code 0 answers well; the output says why not."""
     cpu_share: float = 0.01
     memory_bytes: int = 8 << 20
     writable_bytes: int = 0
@@ -102,7 +108,8 @@ def _word(name: str, value: str) -> dict[str, Any]:
         return {"stops_after": None}
     if name == "health":
         code = int(value)
-        return {"exec": lambda command, age: Outcome(code)}
+        output = f"health={code}".encode()
+        return {"exec": lambda command, age: Outcome(code), "ask": lambda question, age: Outcome(code, output=output)}
     field, convert = {
         "exit": ("exit_code", int),
         "after": ("run_for", float),

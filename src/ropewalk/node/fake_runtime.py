@@ -20,12 +20,13 @@ from ropewalk.base.clock import Clock
 from ropewalk.base.errors import Retryable
 from ropewalk.model.host import Attachment, HostNetwork
 from ropewalk.model.ids import WorkloadUid
-from ropewalk.model.workload import Container, Workload
+from ropewalk.model.workload import Container, Question, Workload
 from ropewalk.node.fake_behaviour import Behaviour, from_environment
 from ropewalk.node.fake_container import FakeContainer, Output
 from ropewalk.node.fake_shell import CopyInput, Print, Sleep
 from ropewalk.node.fake_streams import FakeStreams
 from ropewalk.node.runtime import (
+    Answer,
     ContainerExited,
     ContainerSetup,
     ContainerState,
@@ -232,12 +233,11 @@ class FakeRuntime:
         behaviour = fake.behaviour
         wanted = signal or fake.image.stop_signal or "SIGTERM"
         if timeout > 0 and behaviour.stops_after is not None and behaviour.stops_after <= timeout:
-            await self._clock.sleep(behaviour.stops_after)
+            await self._exit_or(fake, behaviour.stops_after)
             code = behaviour.stop_code if behaviour.stop_code is not None else 128 + _SIGNALS.get(wanted, 15)
             self._end(fake, code)
             return
-        if timeout > 0:
-            await self._clock.sleep(timeout)
+        await self._exit_or(fake, timeout)
         self._end(fake, 137)
 
     async def exec_sync(self, container_id: str, command: tuple[str, ...], timeout: float) -> ExecResult:
@@ -252,6 +252,17 @@ class FakeRuntime:
         if outcome.seconds:
             await self._clock.sleep(outcome.seconds)
         return ExecResult(outcome.code, outcome.output)
+
+    async def ask(self, container_id: str, question: Question, timeout: float) -> Answer:
+        self._check()
+        fake = self._find(container_id)
+        if fake.state.state is not RunState.RUNNING:
+            raise NoSuchContainer(f"container {container_id} does not run")
+        outcome = fake.behaviour.ask(question, self._clock.wall() - fake.state.started_at)
+        await self._clock.sleep(min(outcome.seconds, timeout))
+        if outcome.seconds > timeout:
+            return Answer(False, f"no answer within {timeout:g} s")
+        return Answer(outcome.code == 0, outcome.output.decode(errors="replace"))
 
     async def remove_container(self, container_id: str) -> None:
         self._check()
@@ -366,6 +377,18 @@ class FakeRuntime:
                     self._put(fake, data)
         fake.timer = None
         self._end(fake, made.code)
+
+    async def _exit_or(self, fake: FakeContainer, seconds: float) -> None:
+        """Return when it has exited, or after so many seconds."""
+        if seconds <= 0:
+            return
+        waits = (asyncio.ensure_future(fake.exited.wait()), asyncio.ensure_future(self._clock.sleep(seconds)))
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+            await asyncio.gather(*waits, return_exceptions=True)
 
     def _end(self, fake: FakeContainer, code: int, out_of_memory: bool = False) -> None:
         if fake.timer is not None:

@@ -22,7 +22,7 @@ from typing import Protocol, Union
 from ropewalk.base.http.messages import Duplex
 from ropewalk.model.ids import Owner, WorkloadUid
 from ropewalk.model.streams import LogQuery
-from ropewalk.model.workload import Container, Isolation, Workload
+from ropewalk.model.workload import Container, Isolation, Question, Workload
 
 
 class RuntimeFailure(Exception):
@@ -169,6 +169,16 @@ class ExecResult:
     stdout: bytes = b""
     stderr: bytes = b""
     """Each cut at 64 KiB."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """To a question asked over the network."""
+
+    good: bool
+    text: str = ""
+    """Why it is not good, or (`warning`) what is odd about it."""
+    warning: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -322,6 +332,12 @@ class Runtime(Protocol):
     async def exec_sync(self, container_id: str, command: tuple[str, ...], timeout: float) -> ExecResult:
         """Run a command inside a running container. Raises `ExecTimeout`, `NoSuchContainer`; a command that cannot be
         found is a result with code 126 or 127, as from a shell.
+        """
+        ...
+
+    async def ask(self, container_id: str, question: Question, timeout: float) -> Answer:
+        """Ask a running container over its sandbox's network, from inside it; never slower than `timeout` seconds.
+        Raises `NoSuchContainer`; what answers badly, late or not at all is an answer.
         """
         ...
 

@@ -17,13 +17,17 @@ from ropewalk.model.status import (
     ContainerPhase,
     ContainerStatus,
     Health,
+    NoteKind,
     StopCause,
+    Waiting,
     WorkloadPhase,
     WorkloadStatus,
 )
 from ropewalk.model.workload import Container, Desire, Endpoints, Workload
 from ropewalk.planning import lifecycle_events as events
+from ropewalk.planning import lifecycle_probes as probes
 from ropewalk.planning import lifecycle_rules as rules
+from ropewalk.planning.lifecycle_changes import begin_stop, fail_container, note, with_container
 from ropewalk.planning.lifecycle_records import (
     Action,
     Clean,
@@ -50,7 +54,7 @@ def begin(workload: Workload, now: float) -> State:
     if why := rules.refusal(workload):
         return refuse(state, why, now)
     if workload.desire is Desire.STOP:
-        state = events.begin_stop(state, StopCause.REQUESTED, workload.stop_reason, now)
+        state = begin_stop(state, StopCause.REQUESTED, workload.stop_reason, now)
     return state
 
 
@@ -99,12 +103,15 @@ def _living(state: State, now: float) -> State:
         state = _dependencies(state, container, now)
         if state.ending:
             return state
+        if container.waiting is Waiting.PULL_FAILED and now >= container.pull_failed_at + rules.PULL_FAILED_SHOWN:
+            state = with_container(state, replace(container, waiting=Waiting.PULL_DELAYED))
+            state = note(state, NoteKind.PULL_DELAYED, container.name, "", now)
     for spec, container in zip(state.workload.containers, state.containers, strict=True):
         if spec.essential and container.final:
             why = container.reason or f"essential container {spec.name} exited with code {container.exit_code}"
-            return events.begin_stop(state, StopCause.ESSENTIAL_EXITED, why, now)
-    if all(c.final for c in state.containers):
-        return events.begin_stop(state, StopCause.COMPLETED, "every container has ended", now)
+            return begin_stop(state, StopCause.ESSENTIAL_EXITED, why, now)
+    if rules.over(state):
+        return begin_stop(state, StopCause.COMPLETED, "every container has ended", now)
     if state.phase is WorkloadPhase.PREPARING and state.sandbox and any(c.created_at for c in state.containers):
         state = replace(state, phase=WorkloadPhase.STARTING)
     if state.phase is WorkloadPhase.STARTING and all(c.started_at or c.final for c in state.containers):
@@ -119,20 +126,21 @@ def _dependencies(state: State, container: ContainerState, now: float) -> State:
     wait, other = rules.dependencies(state, container, now)
     if wait is rules.Wait.IMPOSSIBLE:
         why = f"container {other}, on which it depends, has ended in another way than asked for"
-        return events.fail_container(state, container.name, StopCause.DEPENDENCY_FAILED, why, now)
+        return fail_container(state, container.name, StopCause.DEPENDENCY_FAILED, why, now)
     if wait is rules.Wait.TIMED_OUT:
         why = f"container {container.name} waited too long for container {other}"
-        state = events.with_container(state, replace(container, reason=why))
-        return events.begin_stop(state, StopCause.DEPENDENCY_FAILED, why, now)
+        state = with_container(state, replace(container, reason=why))
+        return begin_stop(state, StopCause.DEPENDENCY_FAILED, why, now)
     if wait is rules.Wait.PENDING and state.sandbox and container.pulled and not container.waiting_since:
-        return events.with_container(state, replace(container, waiting_since=now))
+        return with_container(state, replace(container, waiting_since=now))
     return state
 
 
 def _stopping(state: State, now: float) -> State:
     for container in state.containers:
         if container.alive and not container.stop_at and rules.may_stop(state, container.name):
-            state = events.with_container(state, replace(container, stop_at=now))
+            state = with_container(state, replace(container, stop_at=now))
+            state = note(state, NoteKind.STOPPING, container.name, "", now)
     if not state.execution_stopped_at and not any(c.alive for c in state.containers):
         ended = max((c.finished_at for c in state.containers), default=0.0)
         if ended:
@@ -157,16 +165,21 @@ def actions(state: State, now: float) -> tuple[Action, ...]:
                 wanted.append(Pull(container.name, container.pull_failures))
         elif not state.sandbox:
             continue
+        elif container.alive and container.stop_at:
+            wanted.append(_stop(state, spec, container))
         elif container.phase is ContainerPhase.RUNNING:
-            if spec.health is not None and now >= container.probe_at:
-                wanted.append(RunProbe(container.name, container.attempt, container.probes))
+            wanted += [
+                RunProbe(container.name, container.attempt, container.probing(kind).asked, kind)
+                for kind, at in rules.probes_due(spec, container)
+                if now >= at
+            ]
         elif _may_launch(state, container, now):
             wanted.append(Launch(container.name, container.attempt))
     return tuple(wanted)
 
 
 def _may_launch(state: State, container: ContainerState, now: float) -> bool:
-    if container.phase is ContainerPhase.EXITED and now < container.restart_at:
+    if now < container.restart_at or state.workload.container(container.name).hold:
         return False
     return rules.dependencies(state, container, now)[0] is rules.Wait.MET
 
@@ -175,10 +188,15 @@ def _stop_actions(state: State) -> tuple[Action, ...]:
     if not any(c.alive for c in state.containers):
         return (Clean(),)
     return tuple(
-        Stop(c.name, c.attempt, spec.stop_signal, c.stop_at + rules.stop_patience(state, spec))
+        _stop(state, spec, c)
         for spec, c in zip(state.workload.containers, state.containers, strict=True)
         if c.alive and c.stop_at
     )
+
+
+def _stop(state: State, spec: Container, container: ContainerState) -> Stop:
+    deadline = rules.stop_deadline(state, spec, container)
+    return Stop(container.name, container.attempt, spec.stop_signal, deadline)
 
 
 def wake_at(state: State, now: float) -> float | None:
@@ -193,11 +211,13 @@ def wake_at(state: State, now: float) -> float | None:
             continue
         if not container.pulled:
             moments.append(container.pull_at)
-        if container.phase is ContainerPhase.EXITED:
+        if container.waiting is Waiting.PULL_FAILED:
+            moments.append(container.pull_failed_at + rules.PULL_FAILED_SHOWN)
+        if not container.alive:
             moments.append(container.restart_at)
-        elif container.phase is ContainerPhase.RUNNING and spec.health is not None:
-            moments.append(container.probe_at)
-        elif container.phase is ContainerPhase.PENDING:
+        elif (probe_at := probes.next_probe(spec, container)) is not None:
+            moments.append(probe_at)
+        if container.phase is ContainerPhase.PENDING:
             deadline = rules.next_dependency_deadline(state, container)
             if deadline is not None:
                 moments.append(deadline)
@@ -211,7 +231,9 @@ def status(state: State) -> WorkloadStatus:
         generation=state.workload.generation,
         sequence=state.sequence,
         phase=state.phase,
-        containers=tuple(_container_status(c) for c in state.containers),
+        containers=tuple(
+            _container_status(spec, c) for spec, c in zip(state.workload.containers, state.containers, strict=True)
+        ),
         cause=state.cause,
         reason=state.reason,
         pull_started_at=state.pull_started_at,
@@ -221,10 +243,13 @@ def status(state: State) -> WorkloadStatus:
         execution_stopped_at=state.execution_stopped_at,
         stopped_at=state.stopped_at,
         address=state.address,
+        sandboxed=bool(state.sandbox),
+        notes=state.notes,
     )
 
 
-def _container_status(container: ContainerState) -> ContainerStatus:
+def _container_status(spec: Container, container: ContainerState) -> ContainerStatus:
+    held = bool(spec.hold) and not container.alive and not container.final and container.waiting is Waiting.NOTHING
     return ContainerStatus(
         name=container.name,
         phase=container.phase,
@@ -232,7 +257,7 @@ def _container_status(container: ContainerState) -> ContainerStatus:
         image_digest=container.digest,
         pid=container.pid,
         exit_code=container.exit_code,
-        reason=container.reason,
+        reason=spec.hold if held else container.reason,
         out_of_memory=container.out_of_memory,
         health=container.health if container.phase is ContainerPhase.RUNNING else Health.UNKNOWN,
         health_changed_at=container.health_changed_at,
@@ -240,4 +265,9 @@ def _container_status(container: ContainerState) -> ContainerStatus:
         created_at=container.created_at,
         started_at=container.started_at,
         finished_at=container.finished_at,
+        up=container.up and container.phase is ContainerPhase.RUNNING,
+        waiting=Waiting.HELD if held else container.waiting,
+        not_started=container.not_started,
+        next_start_at=container.restart_at if container.phase is ContainerPhase.EXITED and not container.final else 0.0,
+        last=container.last,
     )

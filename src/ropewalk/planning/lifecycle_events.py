@@ -11,9 +11,11 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from ropewalk.model.status import ContainerPhase, Health, StopCause, WorkloadPhase
+from ropewalk.model.status import ContainerPhase, NoteKind, StopCause, Waiting, WorkloadPhase
 from ropewalk.model.workload import Desire, Workload
+from ropewalk.planning import lifecycle_probes as probes
 from ropewalk.planning import lifecycle_rules as rules
+from ropewalk.planning.lifecycle_changes import begin_stop, fail_container, fresh, note, with_container
 from ropewalk.planning.lifecycle_records import (
     Cleaned,
     ContainerState,
@@ -37,28 +39,8 @@ from ropewalk.planning.lifecycle_records import (
 
 LOST_EXIT_CODE = 255
 """Of a container whose end nobody saw."""
-
-
-def with_container(state: State, container: ContainerState) -> State:
-    return replace(state, containers=tuple(container if c.name == container.name else c for c in state.containers))
-
-
-def begin_stop(state: State, cause: StopCause, reason: str, now: float) -> State:
-    """Turn towards STOPPED; the first cause stays."""
-    if state.ending:
-        return state
-    return replace(state, phase=WorkloadPhase.STOPPING, cause=cause, reason=reason, stopping_at=now)
-
-
-def fail_container(state: State, name: str, cause: StopCause, reason: str, now: float) -> State:
-    """The container ends without having run; the workload with it where it is essential."""
-    container = state.container(name)
-    if container is None:
-        return state
-    state = with_container(
-        state, replace(container, phase=ContainerPhase.EXITED, final=True, reason=reason, finished_at=now, pid=0)
-    )
-    return begin_stop(state, cause, reason, now) if state.workload.container(name).essential else state
+NOT_STARTED_EXIT_CODE = 128
+"""Of one that the runtime could not start, as containerd has it."""
 
 
 def apply(state: State, event: Event, now: float) -> State:
@@ -80,10 +62,21 @@ def _desired(state: State, wanted: Workload, now: float) -> State:
     if wanted.desire is Desire.STOP or state.ending:
         stopped = wanted.stop_reason if wanted.desire is Desire.STOP else held.stop_reason
         desire = Desire.STOP if wanted.desire is Desire.STOP else held.desire
-        state = replace(state, workload=replace(held, generation=wanted.generation, desire=desire, stop_reason=stopped))
+        within = wanted.stop_timeout if wanted.desire is Desire.STOP else held.stop_timeout
+        state = replace(
+            state,
+            workload=replace(
+                held, generation=wanted.generation, desire=desire, stop_reason=stopped, stop_timeout=within
+            ),
+        )
         return begin_stop(state, StopCause.REQUESTED, wanted.stop_reason, now)
     merged = replace(
-        held, generation=wanted.generation, labels=wanted.labels, credentials=wanted.credentials, machine=wanted.machine
+        held,
+        generation=wanted.generation,
+        labels=wanted.labels,
+        credentials=wanted.credentials,
+        machine=wanted.machine,
+        stop_timeout=wanted.stop_timeout,
     )
     if merged != wanted:
         return replace(state, reason="a change was refused: what a workload runs is fixed when it is first accepted")
@@ -107,7 +100,9 @@ def _sandbox_failed(state: State, event: SandboxFailed, now: float) -> State:
     if state.ending:
         return state
     since = state.sandbox_failed_since or now
-    if not event.transient or now - since >= rules.SANDBOX_PATIENCE:
+    state = note(state, NoteKind.NOT_SANDBOXED, "", event.reason, now)
+    patient = any(container.insists for container in state.workload.containers)
+    if not patient and (not event.transient or now - since >= rules.SANDBOX_PATIENCE):
         return begin_stop(state, StopCause.RESOURCE_FAILED, event.reason, now)
     delay = min(rules.SANDBOX_LIMIT, rules.SANDBOX_BASE * 2.0 ** min(state.sandbox_failures, 10))
     return replace(
@@ -133,7 +128,8 @@ def _pulled(state: State, event: Pulled, now: float) -> State:
     container = state.container(event.container)
     if container is None or container.pulled:
         return state
-    state = with_container(state, replace(container, pulled=True, digest=event.digest, reason=""))
+    container = replace(container, pulled=True, digest=event.digest, reason="", waiting=Waiting.NOTHING)
+    state = with_container(state, container)
     if all(c.pulled or c.final for c in state.containers):
         state = replace(state, pull_stopped_at=now)
     return state
@@ -144,12 +140,25 @@ def _pull_failed(state: State, event: PullFailed, now: float) -> State:
     if container is None or container.pulled or container.final or state.ending:
         return state
     failures = container.pull_failures + 1
-    if event.transient and failures < rules.PULL_TRIES:
+    if state.workload.container(event.container).insists:
+        kind = NoteKind.NOT_PULLED if event.absent else NoteKind.PULL_FAILED
+        state = note(state, kind, event.container, event.reason, now)
+        delay = rules.retry_delay(failures)
+        waiting = Waiting.NOT_PULLED if event.absent else Waiting.PULL_FAILED
+    elif event.transient and failures < rules.PULL_TRIES:
         delay = rules.PULL_BASE * 2.0 ** (failures - 1)
-        return with_container(
-            state, replace(container, pull_failures=failures, pull_at=now + delay, reason=event.reason)
-        )
-    return fail_container(state, event.container, StopCause.IMAGE_PULL_FAILED, event.reason, now)
+        waiting = Waiting.PULL_FAILED
+    else:
+        return fail_container(state, event.container, StopCause.IMAGE_PULL_FAILED, event.reason, now)
+    container = replace(
+        container,
+        pull_failures=failures,
+        pull_failed_at=now,
+        pull_at=now + delay,
+        reason=event.reason,
+        waiting=waiting,
+    )
+    return with_container(state, container)
 
 
 # --- containers
@@ -164,19 +173,64 @@ def _launch_failed(state: State, event: LaunchFailed, now: float) -> State:
     container = _current(state, event.container, event.attempt)
     if container is None or container.final or container.phase is ContainerPhase.RUNNING:
         return state
-    if not state.ending and rules.restarts(state.workload.container(event.container), LOST_EXIT_CODE):
+    spec = state.workload.container(event.container)
+    if spec.insists and event.created:
+        return _not_started(state, container, event.reason, now)
+    if spec.insists and not state.ending:
+        failures = container.create_failures + 1
+        state = note(state, NoteKind.NOT_CREATED, event.container, event.reason, now)
+        container = replace(
+            container,
+            create_failures=failures,
+            restart_at=now + rules.retry_delay(failures),
+            waiting=Waiting.NOT_CREATED,
+            reason=event.reason if container.phase is ContainerPhase.PENDING else container.reason,
+        )
+        return with_container(state, container)
+    if not state.ending and rules.restarts(spec, LOST_EXIT_CODE):
         failed = replace(container, created_at=container.created_at or now)
         return with_container(state, _to_restart(failed, now, event.reason))
     return fail_container(state, event.container, StopCause.START_FAILED, event.reason, now)
+
+
+def _not_started(state: State, container: ContainerState, reason: str, now: float) -> State:
+    """It was made and could not be started: that counts as a run that ended at once."""
+    spec = state.workload.container(container.name)
+    state = note(state, NoteKind.NOT_STARTED, container.name, reason, now)
+    ended = replace(
+        fresh(container),
+        phase=ContainerPhase.EXITED,
+        pid=0,
+        exit_code=NOT_STARTED_EXIT_CODE,
+        reason=reason,
+        not_started=True,
+        created_at=container.created_at or now,
+        started_at=now,
+        finished_at=now,
+        stop_at=0.0,
+        waiting=Waiting.NOTHING,
+    )
+    if state.ending or not rules.restarts(spec, NOT_STARTED_EXIT_CODE):
+        return with_container(state, replace(ended, final=True))
+    return _restarting(state, ended, reason, now)
 
 
 def _created(state: State, event: Created, now: float) -> State:
     container = _current(state, event.container, event.attempt)
     if container is None or container.final or container.alive:
         return state
+    container = fresh(container)
     return with_container(
         state,
-        replace(container, phase=ContainerPhase.CREATED, runtime_id=event.runtime_id, created_at=now, stop_at=0.0),
+        replace(
+            container,
+            phase=ContainerPhase.CREATED,
+            runtime_id=event.runtime_id,
+            created_at=now,
+            stop_at=0.0,
+            waiting=Waiting.NOTHING,
+            create_failures=0,
+        ),
     )
 
 
@@ -189,32 +243,28 @@ def _started(state: State, event: Started, now: float) -> State:
         if not container.started_at or event.at >= container.started_at:
             return state
         return with_container(state, replace(container, started_at=event.at, runtime_id=event.runtime_id))
-    health = state.workload.container(event.container).health
-    return with_container(
-        state,
-        replace(
-            container,
-            phase=ContainerPhase.RUNNING,
-            runtime_id=event.runtime_id,
-            pid=event.pid,
-            created_at=container.created_at or event.at,
-            started_at=event.at,
-            finished_at=0.0,
-            exit_code=None,
-            out_of_memory=False,
-            reason="",
-            health=Health.UNKNOWN,
-            probe_failures=0,
-            probes=0,
-            probe_at=now + health.interval if health else 0.0,
-        ),
+    container = replace(
+        fresh(container),
+        phase=ContainerPhase.RUNNING,
+        runtime_id=event.runtime_id,
+        pid=event.pid,
+        created_at=container.created_at or event.at,
+        started_at=event.at,
+        finished_at=0.0,
+        exit_code=None,
+        out_of_memory=False,
+        reason="",
+        waiting=Waiting.NOTHING,
+        create_failures=0,
     )
+    return with_container(state, probes.begun(state.workload.container(event.container), container, now))
 
 
 def _exited(state: State, event: Exited, now: float) -> State:
     container = _current(state, event.container, event.attempt)
     if container is None or container.phase is ContainerPhase.EXITED:
         return state
+    spec = state.workload.container(event.container)
     ended = replace(
         container,
         phase=ContainerPhase.EXITED,
@@ -225,14 +275,25 @@ def _exited(state: State, event: Exited, now: float) -> State:
         started_at=container.started_at or event.at,
         finished_at=event.at,
         stop_at=0.0,
+        up=False,
+        was_up=container.was_up or spec.startup is None,
+        failed=None,
     )
-    again = not state.ending and rules.restarts(state.workload.container(event.container), event.exit_code)
-    return with_container(state, _to_restart(ended, now, event.reason) if again else replace(ended, final=True))
+    if state.ending or not rules.restarts(spec, event.exit_code):
+        return with_container(state, replace(ended, final=True))
+    return _restarting(state, ended, event.reason, now)
+
+
+def _restarting(state: State, ended: ContainerState, reason: str, now: float) -> State:
+    again = _to_restart(ended, now, reason)
+    state = with_container(state, again)
+    return note(state, NoteKind.RESTART_DELAYED, ended.name, "", now) if again.restart_at > now else state
 
 
 def _to_restart(container: ContainerState, now: float, reason: str) -> ContainerState:
-    long_run = container.started_at and container.finished_at - container.started_at >= rules.RESTART_FORGET
-    quick = 1 if long_run else container.quick_exits + 1
+    """Count the exit and wait; a long run before it wipes the slate clean."""
+    ran = container.finished_at - container.started_at if container.started_at else 0.0
+    quick = 1 if ran >= rules.RESTART_FORGET else container.quick_exits + 1
     return replace(
         container,
         phase=ContainerPhase.EXITED,
@@ -242,26 +303,6 @@ def _to_restart(container: ContainerState, now: float, reason: str) -> Container
         quick_exits=quick,
         restart_at=now + rules.restart_delay(quick),
     )
-
-
-def _probed(state: State, event: Probed, now: float) -> State:
-    container = _current(state, event.container, event.attempt)
-    probe = state.workload.container(event.container).health if container is not None else None
-    if container is None or probe is None or container.phase is not ContainerPhase.RUNNING or state.ending:
-        return state
-    container = replace(container, probes=container.probes + 1, probe_at=now + probe.interval)
-    if event.healthy:
-        return with_container(state, _health(replace(container, probe_failures=0), Health.HEALTHY, now))
-    in_grace = container.health is Health.UNKNOWN and now < container.started_at + probe.grace
-    failures = container.probe_failures + (0 if in_grace else 1)
-    container = replace(container, probe_failures=min(failures, probe.failures))
-    if failures >= probe.failures:
-        container = _health(container, Health.UNHEALTHY, now)
-    return with_container(state, container)
-
-
-def _health(container: ContainerState, health: Health, now: float) -> ContainerState:
-    return container if container.health is health else replace(container, health=health, health_changed_at=now)
 
 
 def _storage_exceeded(state: State, event: StorageExceeded, now: float) -> State:
@@ -288,7 +329,7 @@ _HANDLERS: dict[type, Callable[[State, Any, float], State]] = {
     Created: _created,
     Started: _started,
     Exited: _exited,
-    Probed: _probed,
+    Probed: probes.probed,
     StorageExceeded: _storage_exceeded,
     Cleaned: _cleaned,
 }

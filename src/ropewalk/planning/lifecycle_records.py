@@ -11,8 +11,20 @@ from __future__ import annotations
 
 from typing import Union
 
-from ropewalk.model.status import ContainerPhase, Health, StopCause, WorkloadPhase
-from ropewalk.model.workload import Record, Workload
+from ropewalk.model.status import ContainerPhase, Health, Note, PastRun, StopCause, Waiting, WorkloadPhase
+from ropewalk.model.workload import ProbeKind, Record, Workload
+
+
+class Probing(Record, frozen=True):
+    """How far one probe of a container is, in the present attempt."""
+
+    at: float = 0.0
+    """When to ask next."""
+    asked: int = 0
+    run: int = 0
+    """How often in a row the last answer came."""
+    good: bool = False
+    """The last answer."""
 
 
 class ContainerState(Record, frozen=True):
@@ -23,8 +35,12 @@ class ContainerState(Record, frozen=True):
     pulled: bool = False
     digest: str = ""
     pull_failures: int = 0
+    pull_failed_at: float = 0.0
     pull_at: float = 0.0
     """Not to be pulled before."""
+    waiting: Waiting = Waiting.NOTHING
+    create_failures: int = 0
+    """In a row."""
     final: bool = False
     """EXITED, and no restart will follow."""
     runtime_id: str = ""
@@ -34,14 +50,23 @@ class ContainerState(Record, frozen=True):
     out_of_memory: bool = False
     health: Health = Health.UNKNOWN
     health_changed_at: float = 0.0
-    probe_failures: int = 0
-    probe_at: float = 0.0
-    probes: int = 0
-    """Results taken in this attempt."""
+    readiness: Probing = Probing()
+    liveness: Probing = Probing()
+    startup: Probing = Probing()
+    up: bool = False
+    """Runs, and its startup probe (where it has one) has succeeded in this attempt."""
+    was_up: bool = False
+    """It was so in this attempt or an earlier one."""
+    failed: ProbeKind | None = None
+    """Whose failure stops it."""
+    not_started: bool = False
+    """EXITED, because the runtime could not start it."""
+    last: PastRun | None = None
     restarts: int = 0
     quick_exits: int = 0
     """Exits in a row without a long run between: what the back-off grows with."""
     restart_at: float = 0.0
+    """Not to be made or started again before."""
     waiting_since: float = 0.0
     """Since when only its dependencies keep it from starting."""
     created_at: float = 0.0
@@ -54,6 +79,11 @@ class ContainerState(Record, frozen=True):
     def alive(self) -> bool:
         """Whether a process of it may exist."""
         return self.phase in (ContainerPhase.CREATED, ContainerPhase.RUNNING)
+
+    def probing(self, kind: ProbeKind) -> Probing:
+        if kind is ProbeKind.READINESS:
+            return self.readiness
+        return self.liveness if kind is ProbeKind.LIVENESS else self.startup
 
 
 class State(Record, frozen=True):
@@ -77,6 +107,9 @@ class State(Record, frozen=True):
     stopping_at: float = 0.0
     execution_stopped_at: float = 0.0
     stopped_at: float = 0.0
+    notes: tuple[Note, ...] = ()
+    noted: int = 0
+    """Notes ever taken."""
 
     def container(self, name: str) -> ContainerState | None:
         return next((c for c in self.containers if c.name == name), None)
@@ -127,15 +160,21 @@ class Pulled(Record, frozen=True):
 
 
 class PullFailed(Record, frozen=True):
+    """`absent`: the image is not there, and may not be asked for."""
+
     container: str
     reason: str
     transient: bool = False
+    absent: bool = False
 
 
 class LaunchFailed(Record, frozen=True):
+    """`created`: it was made, and could not be started."""
+
     container: str
     attempt: int
     reason: str
+    created: bool = False
 
 
 class Created(Record, frozen=True):
@@ -166,6 +205,9 @@ class Probed(Record, frozen=True):
     attempt: int
     healthy: bool
     output: str = ""
+    kind: ProbeKind = ProbeKind.READINESS
+    warning: bool = False
+    """It is healthy, and `output` says what is odd about it."""
 
 
 class StorageExceeded(Record, frozen=True):
@@ -237,6 +279,7 @@ class RunProbe(Record, frozen=True):
     container: str
     attempt: int
     number: int
+    kind: ProbeKind = ProbeKind.READINESS
 
 
 class Clean(Record, frozen=True):

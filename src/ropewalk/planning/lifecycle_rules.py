@@ -11,7 +11,7 @@ from __future__ import annotations
 from enum import Enum
 
 from ropewalk.model.status import ContainerPhase, Health, StopCause
-from ropewalk.model.workload import Container, Dependency, RestartRule, StartCondition, Workload
+from ropewalk.model.workload import Container, Dependency, ProbeKind, RestartRule, StartCondition, Workload
 from ropewalk.planning.lifecycle_records import ContainerState, State
 
 RESTART_BASE = 10.0
@@ -19,6 +19,11 @@ RESTART_LIMIT = 300.0
 RESTART_FORGET = 600.0
 PULL_TRIES = 4
 PULL_BASE = 1.0
+PULL_FAILED_SHOWN = 1.0
+"""How long a failed pull is shown as such before it shows as one that waits for its next try. The kubelet looks again
+about a second later."""
+STOP_MINIMUM = 2.0
+"""What a container is always left to stop in, however late its turn comes; the kubelet's own least."""
 SANDBOX_BASE = 0.2
 SANDBOX_LIMIT = 5.0
 SANDBOX_PATIENCE = 120.0
@@ -53,7 +58,7 @@ def dependency(state: State, wanted: Dependency, now: float) -> Wait:
 
 def _met(target: ContainerState, condition: StartCondition) -> bool:
     if condition is StartCondition.STARTED:
-        return target.started_at > 0
+        return target.was_up
     if condition is StartCondition.COMPLETED:
         return target.final and target.started_at > 0
     if condition is StartCondition.SUCCEEDED:
@@ -66,7 +71,7 @@ def dependencies(state: State, container: ContainerState, now: float) -> tuple[W
 
     A container that ran once was let in: its restarts do not wait again.
     """
-    if container.started_at:
+    if container.started_at or container.restarts:
         return Wait.MET, ""
     spec = state.workload.container(container.name)
     pending = ""
@@ -85,7 +90,7 @@ def dependencies(state: State, container: ContainerState, now: float) -> tuple[W
 
 def next_dependency_deadline(state: State, container: ContainerState) -> float | None:
     """When a wait of this container times out, if one can."""
-    if container.started_at:
+    if container.started_at or container.restarts:
         return None
     spec = state.workload.container(container.name)
     moments = [
@@ -109,17 +114,43 @@ def may_stop(state: State, name: str) -> bool:
     )
 
 
-def stop_patience(state: State, spec: Container) -> float:
-    """Seconds between a container's stop signal and its kill."""
+def stop_deadline(state: State, spec: Container, container: ContainerState) -> float:
+    """When a container that is stopped is killed."""
+    probe = None if container.failed is None else spec.probe(container.failed)
+    patience = spec.stop_timeout if probe is None or probe.stop_timeout is None else probe.stop_timeout
+    if not state.ending:
+        return container.stop_at + patience
     if state.cause is StopCause.STORAGE_EXCEEDED:
-        return min(spec.stop_timeout, STORAGE_GRACE)
-    return spec.stop_timeout
+        return container.stop_at + min(patience, STORAGE_GRACE)
+    if state.workload.stop_timeout is None:
+        return container.stop_at + patience
+    whole = max(state.stopping_at + state.workload.stop_timeout, container.stop_at + STOP_MINIMUM)
+    return whole if container.failed is None else min(whole, container.stop_at + patience)
 
 
 def restarts(spec: Container, exit_code: int | None) -> bool:
+    if exit_code is not None and any(exit_code in codes for codes in spec.restart_codes):
+        return True
     if spec.restart is RestartRule.ALWAYS:
         return True
     return spec.restart is RestartRule.ON_FAILURE and exit_code != 0
+
+
+def over(state: State) -> bool:
+    """Whether nothing is left to wait for: every container has ended but those that only serve others."""
+    pairs = list(zip(state.workload.containers, state.containers, strict=True))
+    mains = [container for spec, container in pairs if not spec.background]
+    return all(container.final for container in mains or state.containers)
+
+
+def probes_due(spec: Container, container: ContainerState) -> list[tuple[ProbeKind, float]]:
+    """Which probes of a running container go on, and when each is next. A startup probe goes first and alone; none
+    goes on where one has failed for good.
+    """
+    if container.phase is not ContainerPhase.RUNNING or container.failed is not None:
+        return []
+    kinds = (ProbeKind.READINESS, ProbeKind.LIVENESS) if container.up else (ProbeKind.STARTUP,)
+    return [(kind, container.probing(kind).at) for kind in kinds if spec.probe(kind) is not None]
 
 
 def restart_delay(quick_exits: int) -> float:
@@ -127,6 +158,11 @@ def restart_delay(quick_exits: int) -> float:
     if quick_exits <= 1:
         return 0.0
     return min(RESTART_LIMIT, RESTART_BASE * 2.0 ** min(quick_exits - 2, 16))
+
+
+def retry_delay(failures: int) -> float:
+    """Seconds before another try after the `failures`-th in a row (counted from 1) came to nothing."""
+    return min(RESTART_LIMIT, RESTART_BASE * 2.0 ** min(max(failures, 1) - 1, 16))
 
 
 def refusal(workload: Workload) -> str:

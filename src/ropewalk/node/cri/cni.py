@@ -12,13 +12,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ctypes
 import fcntl
 import os
 import re
 import socket
 import struct
-import threading
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,11 +29,11 @@ from ropewalk.base.log import logger
 from ropewalk.model.host import Attached, Attachment, HostNetwork
 from ropewalk.model.ids import InterfaceId, WorkloadUid
 from ropewalk.model.workload import NetworkMode, Workload
+from ropewalk.node.cri.namespaces import inside
 from ropewalk.node.cri.plugin import ANSWER, REQUEST, VERSION
 
 log = logger(__name__)
 
-_CLONE_NEWNET = 0x40000000
 _SIOCGIFFLAGS, _SIOCSIFFLAGS, _IFF_UP = 0x8913, 0x8914, 1
 
 
@@ -52,29 +50,15 @@ class CniError(Exception):
 
 
 def raise_loopback(namespace: str) -> None:
-    """Bring `lo` up in a network namespace, given its path. The thread that enters it ends with the call."""
-    failure: list[OSError] = []
+    """Bring `lo` up in a network namespace, given its path."""
 
-    def inside() -> None:
-        try:
-            descriptor = os.open(namespace, os.O_RDONLY | os.O_CLOEXEC)
-            try:
-                if ctypes.CDLL(None, use_errno=True).setns(descriptor, _CLONE_NEWNET) != 0:
-                    raise OSError(ctypes.get_errno(), f"cannot enter {namespace}")
-            finally:
-                os.close(descriptor)
-            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
-                answer = fcntl.ioctl(control, _SIOCGIFFLAGS, struct.pack("16sH14x", b"lo", 0))
-                flags = struct.unpack("16sH14x", answer)[1] | _IFF_UP
-                fcntl.ioctl(control, _SIOCSIFFLAGS, struct.pack("16sH14x", b"lo", flags))
-        except OSError as error:
-            failure.append(error)
+    def up() -> None:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
+            answer = fcntl.ioctl(control, _SIOCGIFFLAGS, struct.pack("16sH14x", b"lo", 0))
+            flags = struct.unpack("16sH14x", answer)[1] | _IFF_UP
+            fcntl.ioctl(control, _SIOCSIFFLAGS, struct.pack("16sH14x", b"lo", flags))
 
-    thread = threading.Thread(target=inside, name="raise-loopback")
-    thread.start()
-    thread.join()
-    if failure:
-        raise failure[0]
+    inside(namespace, up)
 
 
 @dataclass(frozen=True, slots=True)

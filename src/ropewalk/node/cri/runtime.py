@@ -13,6 +13,7 @@ import math
 import signal as signals
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -21,14 +22,16 @@ from ropewalk.base.entropy import Entropy
 from ropewalk.base.log import logger
 from ropewalk.model.host import HostNetwork
 from ropewalk.model.ids import WorkloadUid
-from ropewalk.model.workload import Container, Isolation, NetworkMode, Resources, Workload
-from ropewalk.node.cri import images, lowering, states, statistics
+from ropewalk.model.workload import Container, Isolation, NetworkMode, Question, Resources, Workload
+from ropewalk.node import questions
+from ropewalk.node.cri import images, lowering, namespaces, states, statistics
 from ropewalk.node.cri._generated import cri_pb2 as cri
 from ropewalk.node.cri.cgroups import Cgroups, Version, limits
 from ropewalk.node.cri.client import CallFailed, Client
 from ropewalk.node.cri.cni import CniCalls, CniError
 from ropewalk.node.cri.exits import Exits
 from ropewalk.node.runtime import (
+    Answer,
     ContainerSetup,
     ContainerState,
     ContainerStats,
@@ -57,6 +60,8 @@ _CGROUP_PATIENCE = 2.0
 _SETTLING = 5.0
 """Seconds in which containerd must have seen what has ended."""
 _PAUSE = 0.05
+LOOPBACK = "127.0.0.1"
+"""Where a sandbox without an address of its own is asked, inside its namespace or on the machine that it shares."""
 
 
 T = TypeVar("T")
@@ -293,6 +298,19 @@ class CriRuntime:
                 return ExecResult(126, stderr=text.encode())
             raise NoSuchContainer(text) from failure
         return ExecResult(answer.exit_code, answer.stdout[:_OUTPUT_LIMIT], answer.stderr[:_OUTPUT_LIMIT])
+
+    async def ask(self, container_id: str, question: Question, timeout: float) -> Answer:
+        state = await self.status(container_id)
+        if state.state is not RunState.RUNNING:
+            raise NoSuchContainer(f"container {container_id} does not run")
+        placed = self._cni.placed(state.sandbox)
+        namespace = placed.namespace if placed else ""
+        try:
+            found = await self._client.sandbox_status(state.sandbox)
+        except CallFailed as failure:
+            raise NoSuchContainer(failure.text) from failure
+        address = found.status.annotations[lowering.ADDRESS] or LOOPBACK
+        return await questions.ask(question, address, partial(namespaces.dial, namespace), self._clock, timeout)
 
     async def remove_container(self, container_id: str) -> None:
         await self.stop(container_id, "", 0)

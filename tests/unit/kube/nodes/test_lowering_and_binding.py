@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
-from ropewalk.kube.pod_lowering import Refused, expanded, lower
+from ropewalk.kube.pods.lowering import lower
+from ropewalk.kube.pods.references import expanded
+from ropewalk.kube.pods.refusals import Refused
 from ropewalk.kube.simulated_binder import objection
 from ropewalk.model.ids import Owner
 from ropewalk.model.workload import Dependency, Port, RestartRule, StartCondition, decode, encode
@@ -77,7 +79,7 @@ def test_an_init_container_is_not_repeated_once_it_succeeded(policy: str) -> Non
         ({"envFrom": [{"secretRef": {"name": "s"}}]}, "envFrom"),
         ({"env": [{"name": "A", "valueFrom": {"configMapKeyRef": {"name": "c"}}}]}, "configMapKeyRef"),
         ({"env": [{"name": "A", "valueFrom": {"fieldRef": {"fieldPath": "metadata.odd"}}}]}, "metadata.odd"),
-        ({"restartPolicyRules": [{"action": "Restart"}]}, "restartPolicyRules"),
+        ({"restartPolicyRules": [{"action": "RestartAllContainers"}]}, "restartPolicyRules"),
     ],
 )
 def test_what_would_change_a_container_and_cannot_be_carried_over_is_refused(fields: Any, named: str) -> None:

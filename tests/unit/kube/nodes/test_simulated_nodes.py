@@ -216,3 +216,86 @@ async def test_a_readiness_gate_keeps_a_pod_unready(cluster: Cluster) -> None:
     await cluster.clock.advance(0.5)
     pod = await cluster.pod("a")
     assert condition(pod, "Ready")["status"] == "True" and condition(pod, "x.io/ok")["status"] == "True"
+
+
+PROBE = {"httpGet": {"path": "/healthz", "port": 80}, "periodSeconds": 2, "failureThreshold": 2}
+
+
+def simulate(text: str) -> dict[str, object]:
+    return {"name": "ROPEWALK_SIMULATE", "value": text}
+
+
+async def events(cluster: Cluster) -> list[tuple[str, str, str, int]]:
+    found = await cluster.api.list(GroupResource("", "events"), "default")
+    return sorted((e["type"], e["reason"], e["message"], e["count"]) for e in found)
+
+
+async def test_a_pod_that_fails_its_readiness_probe_is_not_ready_and_says_so(cluster: Cluster) -> None:
+    await cluster.run("a", web("web", env=[simulate("health=1")], readinessProbe=PROBE))
+    await cluster.clock.advance(3.0)
+    pod = await cluster.pod("a")
+    (container,) = pod["status"]["containerStatuses"]
+    assert (container["started"], container["ready"], pod["status"]["phase"]) == (True, False, "Running")
+    assert condition(pod, "Ready")["message"] == "containers with unready status: [web]"
+    (told,) = await events(cluster)
+    assert told[:3] == ("Warning", "Unhealthy", "Readiness probe failed: health=1") and told[3] >= 2
+
+
+async def test_a_pod_that_fails_its_liveness_probe_is_restarted(cluster: Cluster) -> None:
+    await cluster.run("a", web("web", env=[simulate("health=1")], livenessProbe=PROBE))
+    await cluster.clock.advance(3.0)
+    (container,) = (await cluster.pod("a"))["status"]["containerStatuses"]
+    assert container["restartCount"] == 1 and container["lastState"]["terminated"]["exitCode"] == 143
+    told = [each[1:3] for each in await events(cluster)]
+    assert ("Killing", "Container web failed liveness probe, will be restarted") in told
+    assert ("Unhealthy", "Liveness probe failed: health=1") in told
+
+
+async def test_a_readiness_gate_holds_a_pod_back(cluster: Cluster) -> None:
+    pod = await cluster.run("a", readinessGates=[{"conditionType": "example.com/lb"}])
+    assert condition(pod, "ContainersReady")["status"] == "True"
+    ready = condition(pod, "Ready")
+    assert ready["reason"] == "ReadinessGatesNotReady"
+    assert ready["message"] == 'corresponding condition of pod readiness gate "example.com/lb" does not exist.'
+
+
+@pytest.mark.parametrize(
+    ("word", "waiting", "reason"),
+    [("create=no_such_user", "CreateContainerError", None), ("start=no_such_file", "CrashLoopBackOff", "StartError")],
+)
+async def test_what_cannot_start_says_why(cluster: Cluster, word: str, waiting: str, reason: str | None) -> None:
+    await cluster.run("a", web("web", env=[simulate(word)]))
+    await cluster.clock.advance(1.0)
+    (container,) = (await cluster.pod("a"))["status"]["containerStatuses"]
+    assert container["state"]["waiting"]["reason"] == waiting
+    last = container["lastState"].get("terminated")
+    assert (last and last["reason"], last and last["exitCode"]) == (reason, 128 if reason else None)
+
+
+async def test_an_image_that_cannot_be_had_is_waited_for(cluster: Cluster) -> None:
+    for machine in cluster.machines.agents:
+        machine._runtime.refused_pulls["none:1"] = "missing"  # type: ignore[attr-defined]  # the fake runtime's switch
+    pod = await cluster.run("a", web("web", image="none:1"))
+    waiting = pod["status"]["containerStatuses"][0]["state"]["waiting"]
+    assert waiting == {"reason": "ErrImagePull", "message": "none:1: no such image in its registry"}
+    await cluster.clock.advance(2.0)
+    waiting = (await cluster.pod("a"))["status"]["containerStatuses"][0]["state"]["waiting"]
+    assert waiting["reason"] == "ImagePullBackOff"
+    assert waiting["message"].startswith('Back-off pulling image "none:1": ErrImagePull: none:1')
+    assert [each[1] for each in await events(cluster)] == ["BackOff", "Failed"]
+
+
+async def test_out_of_memory_is_called_so(cluster: Cluster) -> None:
+    pod = await cluster.run("a", web("web", env=[simulate("oom")]), restartPolicy="Never")
+    ended = pod["status"]["containerStatuses"][0]["state"]["terminated"]
+    assert (ended["reason"], ended["exitCode"], pod["status"]["phase"]) == ("OOMKilled", 137, "Failed")
+
+
+async def test_a_shorter_grace_at_a_second_deletion_is_heeded(cluster: Cluster) -> None:
+    await cluster.run("a", web("web", env=[simulate("ignore-term")]))
+    await cluster.api.delete(PODS, "default", "a")
+    await cluster.clock.advance(1.0)
+    assert (await cluster.workloads.list())[0].record.stop_timeout == 30.0
+    await cluster.api.delete(PODS, "default", "a", grace_seconds=3)
+    await cluster.clock.advance(5.0)
+    assert await cluster.api.list(PODS) == []

@@ -1,11 +1,8 @@
-"""From a pod to a `Workload`: a pure function, for simulated nodes. Real pods bring the full lowering with them.
+"""From a pod to a `Workload`: a pure function. The table is `docs/workload.md`.
 
-Carried over: containers and init containers in their order (sidecars among them), image, command, arguments, literal
-environment and the downward fields known before a start, ports, terminal and input, working directory, limits, restart
-policy and the grace at the end. A simulated container has no kernel under it, so what only a kernel would enforce or a
-process would see (volumes, security context, devices, affinity to CPUs) changes nothing and is left out; probes have
-nobody to ask and count as passed. What would change what a container says or does, and cannot be carried over, is
-refused by name (`Refused`): the pod then waits with that as its reason, as it would for a missing ConfigMap.
+What would change what a container says or does, and cannot be carried over, is refused by name (`Refused`): the pod
+then waits with that as its reason. A simulated machine has no kernel and no files: what only those would enforce or
+show changes nothing there and is left out.
 https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/pod-v1/#PodSpec
 """
 
@@ -16,14 +13,19 @@ from collections.abc import Mapping
 
 from ropewalk.kube.machinery import quantities
 from ropewalk.kube.machinery.objects import Object, annotations_of, at, labels_of, name_of, namespace_of, uid_of
+from ropewalk.kube.pods.checks import probe
+from ropewalk.kube.pods.references import expanded
+from ropewalk.kube.pods.refusals import Refused
 from ropewalk.model.ids import MachineId, Owner, WorkloadUid
 from ropewalk.model.workload import (
     Container,
     Dependency,
     EnvironmentVariable,
+    ExitCodes,
     Generation,
     NetworkMode,
     Port,
+    PullRule,
     Resources,
     RestartRule,
     StartCondition,
@@ -31,19 +33,10 @@ from ropewalk.model.workload import (
 )
 
 RULES = {"Always": RestartRule.ALWAYS, "OnFailure": RestartRule.ON_FAILURE, "Never": RestartRule.NEVER}
-_REFERENCE = re.compile(r"\$(\$|\(([-._a-zA-Z0-9]+)\))")
 _KEYED = re.compile(r"metadata\.(labels|annotations)\['(.+)'\]")
+PULLS = {"Always": PullRule.ALWAYS, "IfNotPresent": PullRule.IF_ABSENT, "Never": PullRule.NEVER}
 WRITTEN = Generation("", 0, 0)
 """Stamped by the agents' gateway as it sends the record."""
-
-
-class Refused(Exception):
-    """A container that cannot be simulated as its pod describes it."""
-
-    def __init__(self, container: str, message: str) -> None:
-        super().__init__(message)
-        self.container = container
-        self.message = message
 
 
 def lower(pod: Object, owner: Owner, *, address: str, host_address: str) -> Workload:
@@ -70,6 +63,7 @@ def lower(pod: Object, owner: Owner, *, address: str, host_address: str) -> Work
         network=NetworkMode.NONE,
         hostname=spec.get("hostname") or name_of(pod)[:63].rstrip("-."),
         shared_pid_namespace=bool(spec.get("shareProcessNamespace")),
+        stop_timeout=grace,
     )
 
 
@@ -89,6 +83,27 @@ def restart_rule(spec: Object, given: Object) -> RestartRule:
     return rule
 
 
+def restart_codes(given: Object) -> tuple[ExitCodes, ...]:
+    """Raises `Refused` for what is no restart of this container alone."""
+    found: list[ExitCodes] = []
+    for each in given.get("restartPolicyRules") or ():
+        if each.get("action") != "Restart":
+            raise Refused(given["name"], f"restartPolicyRules: action {each.get('action')} is not offered")
+        codes = each.get("exitCodes") or {}
+        found.append(ExitCodes(tuple(codes.get("values") or ()), others=codes.get("operator") == "NotIn"))
+    return tuple(found)
+
+
+def restarts_after(spec: Object, given: Object, code: int) -> bool:
+    """Whether a container that ended with this code is started again."""
+    for each in given.get("restartPolicyRules") or ():
+        codes = each.get("exitCodes") or {}
+        if (code in (codes.get("values") or ())) is (codes.get("operator") != "NotIn"):
+            return True
+    rule = restart_rule(spec, given)
+    return rule is RestartRule.ALWAYS or (rule is RestartRule.ON_FAILURE and code != 0)
+
+
 def _container(
     pod: Object,
     given: Object,
@@ -97,8 +112,6 @@ def _container(
     grace: float,
     facts: Mapping[str, str],
 ) -> Container:
-    if given.get("restartPolicyRules"):
-        raise Refused(given["name"], "restartPolicyRules are not offered by simulated nodes")
     environment = _environment(pod, given, facts)
     values = {variable.name: variable.value for variable in environment}
     return Container(
@@ -109,8 +122,15 @@ def _container(
         environment=environment,
         working_directory=given.get("workingDir", ""),
         essential=False,
+        background=is_sidecar(given),
         restart=rule,
+        restart_codes=restart_codes(given),
+        insists=True,
+        pull=PULLS.get(given.get("imagePullPolicy", ""), PullRule.IF_ABSENT),
         depends_on=waits,
+        health=probe(given, "readinessProbe"),
+        liveness=probe(given, "livenessProbe"),
+        startup=probe(given, "startupProbe"),
         resources=_resources(given),
         ports=tuple(
             Port(p["containerPort"], p.get("protocol", "TCP").lower(), p.get("hostPort", 0), p.get("name", ""))
@@ -125,15 +145,6 @@ def _container(
 def _words(given: Object, key: str, values: Mapping[str, str]) -> tuple[str, ...] | None:
     words = given.get(key)
     return None if not words else tuple(expanded(word, values) for word in words)
-
-
-def expanded(text: str, values: Mapping[str, str]) -> str:
-    """`$(NAME)` becomes the variable's value, `$$` a dollar; what is not known stays as it is."""
-
-    def one(match: re.Match[str]) -> str:
-        return "$" if match[1] == "$" else values.get(match[2], match[0])
-
-    return _REFERENCE.sub(one, text)
 
 
 # --- the environment
