@@ -14,7 +14,7 @@ import msgspec
 
 from ropewalk.kube.kinds.table import RESOURCES
 from ropewalk.kube.machinery import errors
-from ropewalk.kube.machinery.api import Metadata, ObjectChange
+from ropewalk.kube.machinery.api import Metadata, ObjectChange, Outline
 from ropewalk.kube.machinery.objects import Json, Object, copied, labels_of
 from ropewalk.kube.machinery.requests import LOOPBACK, User
 from ropewalk.kube.machinery.resources import GroupResource, ResourceInfo
@@ -42,7 +42,7 @@ class MemoryCache:
     def __init__(self) -> None:
         self.objects: dict[tuple[str, str], Object] = {}
         self._callbacks: list[Callable[[ObjectChange], None]] = []
-        self._metadata_callbacks: list[Callable[[str, str, Metadata | None], None]] = []
+        self._outline_callbacks: list[Callable[[str, str, Outline | None], None]] = []
         self._indexes: dict[str, Callable[[Object], Iterable[str]]] = {}
 
     @property
@@ -63,9 +63,15 @@ class MemoryCache:
             callback(ObjectChange(None, obj))
 
     def on_metadata(self, callback: Callable[[str, str, Metadata | None], None]) -> None:
-        self._metadata_callbacks.append(callback)
+        def tell(namespace: str, name: str, outline: Outline | None) -> None:
+            callback(namespace, name, None if outline is None else outline.metadata)
+
+        self.on_outline(tell)
+
+    def on_outline(self, callback: Callable[[str, str, Outline | None], None]) -> None:
+        self._outline_callbacks.append(callback)
         for (namespace, name), obj in sorted(self.objects.items()):
-            callback(namespace, name, _metadata(obj))
+            callback(namespace, name, _outline(obj))
 
     def index(self, name: str, keys: Callable[[Object], Iterable[str]]) -> None:
         self._indexes[name] = keys
@@ -83,8 +89,8 @@ class MemoryCache:
             return
         for callback in self._callbacks:
             callback(ObjectChange(old, new))
-        for told in self._metadata_callbacks:
-            told(namespace, name, None if new is None else _metadata(new))
+        for told in self._outline_callbacks:
+            told(namespace, name, None if new is None else _outline(new))
 
 
 class MemoryApi:
@@ -220,8 +226,8 @@ class MemoryApi:
         return found
 
 
-def _metadata(obj: Object) -> Metadata:
-    return msgspec.convert(obj.get("metadata") or {}, Metadata)
+def _outline(obj: Object) -> Outline:
+    return msgspec.json.decode(msgspec.json.encode(obj), type=Outline)
 
 
 def _merged(present: Any, patch: Any) -> Any:

@@ -30,6 +30,8 @@ from ropewalk.kube.controllers.event_expiry import EventExpiry
 from ropewalk.kube.controllers.garbage_collector import GarbageCollector
 from ropewalk.kube.controllers.namespace_contents import NamespaceContents
 from ropewalk.kube.controllers.namespaces import NamespaceController
+from ropewalk.kube.controllers.pod_book import PodBook
+from ropewalk.kube.controllers.replica_sets import REPLICA_SETS, REPLICATION_CONTROLLERS, ReplicaSetController
 from ropewalk.kube.controllers.resource_quotas import ResourceQuotaController
 from ropewalk.kube.controllers.server_leases import ServerLeases
 from ropewalk.kube.controllers.service_account_secrets import ServiceAccountSecrets
@@ -64,6 +66,7 @@ from ropewalk.kube.machinery.http.tables import Tables
 from ropewalk.kube.machinery.http.writes import Writes
 from ropewalk.kube.machinery.openapi.specification import Specification
 from ropewalk.kube.machinery.protobuf.decoder import Decoder
+from ropewalk.kube.machinery.recorder import Events
 from ropewalk.kube.machinery.registry.compaction import Compactor
 from ropewalk.kube.machinery.registry.inside import InsideApi
 from ropewalk.kube.machinery.registry.registry import Registry
@@ -273,6 +276,18 @@ def _controllers(server: ApiServer, store: Store, clock: Clock, entropy: Entropy
         ResourceQuotaController(api, clock, entropy),
         FlowControlUpkeep(api, clock, entropy),
         EventExpiry(api, clock, entropy),
+        *_workloads(server, clock, entropy),
+    ]
+
+
+def _workloads(server: ApiServer, clock: Clock, entropy: Entropy) -> list[Runnable]:
+    """Those of the leader's that keep pods running: they share one book of pods, and one hand that writes events."""
+    api = server.api
+    pods, events = PodBook(api), Events(api, clock)
+    return [
+        events,
+        ReplicaSetController(REPLICA_SETS, api, pods, events, clock, entropy),
+        ReplicaSetController(REPLICATION_CONTROLLERS, api, pods, events, clock, entropy),
     ]
 
 

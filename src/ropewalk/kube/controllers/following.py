@@ -43,12 +43,13 @@ async def ensure(api: Api, resource: GroupResource, obj: Object) -> bool:
     try:
         await api.create(resource, obj)
     except StatusFault as fault:
-        if fault.reason == "AlreadyExists" or fault.status == 404 or _is_terminating(fault):
+        if fault.reason == "AlreadyExists" or fault.status == 404 or is_terminating(fault):
             return False
         raise
     return True
 
 
-def _is_terminating(fault: StatusFault) -> bool:
+def is_terminating(fault: StatusFault) -> bool:
+    """Nothing can be created, since the namespace is being deleted."""
     causes = fault.details.causes if fault.details is not None else ()
     return any(cause.reason == "NamespaceTerminating" for cause in causes)

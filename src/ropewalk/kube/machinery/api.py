@@ -51,6 +51,15 @@ class Metadata(msgspec.Struct, frozen=True, rename="camel"):
     owner_references: tuple[OwnerReference, ...] = ()
     finalizers: tuple[str, ...] = ()
     deletion_timestamp: str = ""
+    labels: dict[str, str] = {}
+
+
+class Outline(msgspec.Struct, frozen=True):
+    """An object of which only the metadata is decoded yet; the rest waits as bytes for who knows its kind."""
+
+    metadata: Metadata
+    spec: msgspec.Raw = msgspec.Raw(b"{}")
+    status: msgspec.Raw = msgspec.Raw(b"{}")
 
 
 class ObjectCache(Protocol):
@@ -75,6 +84,10 @@ class ObjectCache(Protocol):
 
     def on_metadata(self, callback: Callable[[str, str, Metadata | None], None]) -> None:
         """The same with metadata alone, without decoding objects: (namespace, name, None where it is gone)."""
+        ...
+
+    def on_outline(self, callback: Callable[[str, str, Outline | None], None]) -> None:
+        """As `on_metadata`, and of the rest as much as the callback decodes of it."""
         ...
 
     def index(self, name: str, keys: Callable[[Object], Iterable[str]]) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 import msgspec
 
 from ropewalk.base.log import logger
-from ropewalk.kube.machinery.api import Metadata, ObjectChange
+from ropewalk.kube.machinery.api import Metadata, ObjectChange, Outline
 from ropewalk.kube.machinery.objects import Object
 from ropewalk.kube.machinery.registry import codec, keys
 from ropewalk.kube.machinery.registry.feed import Feed, FeedEvent
@@ -28,11 +28,7 @@ AT_ONCE = 128
 """Objects of a list that are taken in before others have their turn: a server answers while it starts."""
 
 
-class _Stored(msgspec.Struct):
-    metadata: Metadata
-
-
-_METADATA = msgspec.json.Decoder(_Stored)
+_OUTLINE = msgspec.json.Decoder(Outline)
 
 
 class _Index:
@@ -66,7 +62,7 @@ class Cache:
         self._values: dict[str, tuple[bytes, int]] = {}
         self._keys = SortedKeys()
         self._decoded: dict[str, Object] = {}
-        self._metadata_callbacks: list[Callable[[str, str, Metadata | None], None]] = []
+        self._outline_callbacks: list[Callable[[str, str, Outline | None], None]] = []
         self._callbacks: list[Callable[[ObjectChange], None]] = []
         self._indexes: dict[str, _Index] = {}
         self._synced = asyncio.Event()
@@ -139,8 +135,8 @@ class Cache:
                 self._keys.add(key)
             self._values[key] = (value, revision)
             self._decoded.pop(key, None)
-        if self._metadata_callbacks:
-            self._tell_metadata(key, value, self._metadata_callbacks)
+        if self._outline_callbacks:
+            self._tell_outline(key, value, self._outline_callbacks)
         if not told:
             return
         new = None if value is None else self._object(key)
@@ -195,18 +191,24 @@ class Cache:
             self._call(callback, ObjectChange(None, self._object(key)))
 
     def on_metadata(self, callback: Callable[[str, str, Metadata | None], None]) -> None:
-        self._metadata_callbacks.append(callback)
-        for key in list(self._keys.under(self._prefix)):
-            self._tell_metadata(key, self._values[key][0], [callback])
+        def tell(namespace: str, name: str, outline: Outline | None) -> None:
+            callback(namespace, name, None if outline is None else outline.metadata)
 
-    def _tell_metadata(
-        self, key: str, value: bytes | None, callbacks: Sequence[Callable[[str, str, Metadata | None], None]]
+        self.on_outline(tell)
+
+    def on_outline(self, callback: Callable[[str, str, Outline | None], None]) -> None:
+        self._outline_callbacks.append(callback)
+        for key in list(self._keys.under(self._prefix)):
+            self._tell_outline(key, self._values[key][0], [callback])
+
+    def _tell_outline(
+        self, key: str, value: bytes | None, callbacks: Sequence[Callable[[str, str, Outline | None], None]]
     ) -> None:
         namespace, _, name = key[len(self._prefix) :].rpartition("/")
-        metadata = None if value is None else _METADATA.decode(value).metadata
+        outline = None if value is None else _OUTLINE.decode(value)
         for callback in callbacks:
             try:
-                callback(namespace, name, metadata)
+                callback(namespace, name, outline)
             except Exception:
                 log.bug("handler of changes failed", cache=self.name)
 
