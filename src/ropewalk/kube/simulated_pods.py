@@ -9,8 +9,8 @@ those are read back from the pods.
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from functools import partial
 
 from msgspec.structs import replace
 
@@ -18,7 +18,7 @@ from ropewalk.base.clock import Clock
 from ropewalk.base.entropy import Entropy
 from ropewalk.base.errors import Retryable
 from ropewalk.base.log import logger
-from ropewalk.kube.machinery.api import Api, ObjectChange
+from ropewalk.kube.machinery.api import Api, ObjectCache, ObjectChange
 from ropewalk.kube.machinery.errors import StatusFault
 from ropewalk.kube.machinery.objects import Object, at, metadata, name_of, namespace_of, uid_of
 from ropewalk.kube.machinery.resources import GroupResource
@@ -26,6 +26,7 @@ from ropewalk.kube.pods.happenings import Happenings
 from ropewalk.kube.pods.lowering import lower
 from ropewalk.kube.pods.refusals import Refused
 from ropewalk.kube.pods.reporting import Addresses, pod_status, waiting_status
+from ropewalk.kube.pods.sources import Kind, Place, Sources, index_keys, named_by
 from ropewalk.model.agent import STATUSES, WORKLOADS
 from ropewalk.model.ids import Owner
 from ropewalk.model.status import WorkloadPhase, WorkloadStatus
@@ -38,7 +39,13 @@ from ropewalk.store.protocol import KeyExists, Store
 log = logger(__name__)
 
 PODS = GroupResource("", "pods")
+CONFIG_MAPS = GroupResource("", "configmaps")
+SECRETS = GroupResource("", "secrets")
+SERVICES = GroupResource("", "services")
+NODES = GroupResource("", "nodes")
 BY_UID = "simulated-uid"
+BY_SOURCE = "simulated-source"
+BY_NAMESPACE = "simulated-namespace"
 WORKERS = 8
 FINISHED = ("Succeeded", "Failed")
 
@@ -68,6 +75,8 @@ class PodRunner:
         self._statuses = Informer(Table(store, STATUSES, WorkloadStatus), clock, reader=self.name)
         self._controller = Controller(self.name, self._reconcile, clock=clock, entropy=entropy, workers=WORKERS)
         self._happenings = Happenings(api)
+        self._stale: set[str] = set()
+        """Keys of pods whose records may no longer be what they lower to."""
         self._addresses: dict[str, str] = {}
         self._given: set[str] = set()
 
@@ -75,12 +84,18 @@ class PodRunner:
         pods = self._api.cache(PODS)
         await pods.synced()
         pods.index(BY_UID, lambda pod: [uid_of(pod)])
+        pods.index(BY_SOURCE, index_keys)
+        self._api.cache(SERVICES).index(BY_NAMESPACE, lambda service: [namespace_of(service)])
+        for resource in (CONFIG_MAPS, SECRETS, SERVICES, NODES):
+            await self._api.cache(resource).synced()
         async with asyncio.TaskGroup() as group:
             group.create_task(self._records.run())
             group.create_task(self._statuses.run())
             await self._records.synced()
             await self._statuses.synced()
             pods.on_change(self._pod_changed)
+            self._api.cache(CONFIG_MAPS).on_change(partial(self._source_changed, "configmap"))
+            self._api.cache(SECRETS).on_change(partial(self._source_changed, "secret"))
             self._records.on_change(lambda change: self._controller.enqueue(change.key))
             self._statuses.on_change(lambda change: self._controller.enqueue(change.key))
             group.create_task(self._controller.run())
@@ -93,7 +108,34 @@ class PodRunner:
         held = at(pod, "status", "podIP")
         if change.new is not None and held:
             self._remember(uid_of(pod), held)
-        self._controller.enqueue(f"{node}/{uid_of(pod)}")
+        key = f"{node}/{uid_of(pod)}"
+        if change.old is None or change.new is None or _described(change.old) != _described(change.new):
+            self._stale.add(key)
+        self._controller.enqueue(key)
+
+    def _source_changed(self, kind: Kind, change: ObjectChange) -> None:
+        """Pods that name it are lowered again: those that wait for it start, the others' next starts see it."""
+        source = change.present
+        key = f"{kind}/{namespace_of(source)}/{name_of(source)}"
+        for pod in self._api.cache(PODS).by_index(BY_SOURCE, key):
+            node = at(pod, "spec", "nodeName")
+            if node in self._hosts:
+                self._stale.add(f"{node}/{uid_of(pod)}")
+                self._controller.enqueue(f"{node}/{uid_of(pod)}")
+
+    def _lowered(self, pod: Object, addresses: Addresses) -> Workload:
+        """Raises `Refused`."""
+        namespace = namespace_of(pod)
+        named = set(named_by(pod))
+        services = self._api.cache(SERVICES)
+        node = self._api.cache(NODES).get("", at(pod, "spec", "nodeName")) or {}
+        sources = Sources(
+            _found(self._api.cache(CONFIG_MAPS), namespace, (name for kind, name in named if kind == "configmap")),
+            _found(self._api.cache(SECRETS), namespace, (name for kind, name in named if kind == "secret")),
+            [*services.by_index(BY_NAMESPACE, namespace), *services.by_index(BY_NAMESPACE, "default")],
+        )
+        allocatable = at(node, "status", "allocatable") or {}
+        return lower(pod, Place(self._owner, addresses.pod, addresses.host, allocatable), sources)
 
     # --- one pod
 
@@ -105,6 +147,7 @@ class PodRunner:
         if pod is None or at(pod, "spec", "nodeName") != node:
             await self._workloads.delete(key)
             self._happenings.forget(uid)
+            self._stale.discard(key)
             self._given.discard(self._addresses.pop(uid, ""))
             return DONE
         try:
@@ -125,17 +168,28 @@ class PodRunner:
         if metadata(pod).get("deletionTimestamp") is not None:
             await self._end(key, pod, record, status, addresses)
             return
-        if record is None and not finished:
+        if not finished and (record is None or key in self._stale):
             try:
-                made = lower(pod, self._owner, address=addresses.pod, host_address=addresses.host)
+                made = self._lowered(pod, addresses)
             except Refused as refused:
+                if record is not None:
+                    raise  # what was lowered once is lowered always
                 wanted = waiting_status(pod, addresses, refused.container, refused.message, self._clock.wall())
                 await self._tell(pod, wanted)
                 return
-            with contextlib.suppress(KeyExists):
-                await self._workloads.create(key, made)
+            self._stale.discard(key)
+            await self._write(key, made)
         if not finished:
             await self._tell(pod, pod_status(pod, status, addresses, self._clock.wall()))
+
+    async def _write(self, key: str, made: Workload) -> None:
+        def renewed(held: Workload) -> Workload:
+            return held if held.desire is Desire.STOP else replace(made, generation=held.generation)
+
+        try:
+            await self._workloads.create(key, made)
+        except KeyExists:
+            await self._workloads.mutate(key, renewed)
 
     async def _end(
         self, key: str, pod: Object, record: Workload | None, status: WorkloadStatus | None, addresses: Addresses
@@ -186,3 +240,14 @@ class PodRunner:
             self._addresses[uid] = address
         if address not in self._hosts.values():
             self._given.add(address)
+
+
+def _described(pod: Object) -> tuple[object, object, object]:
+    """What a pod is lowered from, of the pod itself."""
+    meta = metadata(pod)
+    return meta.get("labels"), meta.get("annotations"), pod.get("spec")
+
+
+def _found(cache: ObjectCache, namespace: str, names: Iterable[str]) -> dict[str, Object]:
+    pairs = ((name, cache.get(namespace, name)) for name in names)
+    return {name: held for name, held in pairs if held is not None}

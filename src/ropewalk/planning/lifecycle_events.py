@@ -36,6 +36,7 @@ from ropewalk.planning.lifecycle_records import (
     StorageExceeded,
     Unwanted,
 )
+from ropewalk.planning.lifecycle_updates import updated
 
 LOST_EXIT_CODE = 255
 """Of a container whose end nobody saw."""
@@ -70,15 +71,8 @@ def _desired(state: State, wanted: Workload, now: float) -> State:
             ),
         )
         return begin_stop(state, StopCause.REQUESTED, wanted.stop_reason, now)
-    merged = replace(
-        held,
-        generation=wanted.generation,
-        labels=wanted.labels,
-        credentials=wanted.credentials,
-        machine=wanted.machine,
-        stop_timeout=wanted.stop_timeout,
-    )
-    if merged != wanted:
+    merged = updated(held, wanted)
+    if merged is None:
         return replace(state, reason="a change was refused: what a workload runs is fixed when it is first accepted")
     return replace(state, workload=merged, reason="")
 

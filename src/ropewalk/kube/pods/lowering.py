@@ -8,15 +8,16 @@ https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/pod-v1/#P
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 
 from ropewalk.kube.machinery import quantities
-from ropewalk.kube.machinery.objects import Object, annotations_of, at, labels_of, name_of, namespace_of, uid_of
+from ropewalk.kube.machinery.objects import Object, at, name_of, namespace_of, uid_of
 from ropewalk.kube.pods.checks import probe
+from ropewalk.kube.pods.environment import environment
 from ropewalk.kube.pods.references import expanded
 from ropewalk.kube.pods.refusals import Refused
-from ropewalk.model.ids import MachineId, Owner, WorkloadUid
+from ropewalk.kube.pods.sources import Missing, Place, Sources
+from ropewalk.model.ids import MachineId, WorkloadUid
 from ropewalk.model.workload import (
     Container,
     Dependency,
@@ -33,29 +34,27 @@ from ropewalk.model.workload import (
 )
 
 RULES = {"Always": RestartRule.ALWAYS, "OnFailure": RestartRule.ON_FAILURE, "Never": RestartRule.NEVER}
-_KEYED = re.compile(r"metadata\.(labels|annotations)\['(.+)'\]")
 PULLS = {"Always": PullRule.ALWAYS, "IfNotPresent": PullRule.IF_ABSENT, "Never": PullRule.NEVER}
 WRITTEN = Generation("", 0, 0)
 """Stamped by the agents' gateway as it sends the record."""
 
 
-def lower(pod: Object, owner: Owner, *, address: str, host_address: str) -> Workload:
+def lower(pod: Object, place: Place, sources: Sources) -> Workload:
     """The pod on the node that it is bound to. Raises `Refused`."""
     spec = pod.get("spec") or {}
     grace = float(spec.get("terminationGracePeriodSeconds", 30))
-    facts = _facts(pod, address, host_address)
     made: list[Container] = []
     waits: tuple[Dependency, ...] = ()
     for given in spec.get("initContainers") or ():
         own = restart_rule(spec, given)
-        made.append(_container(pod, given, own, waits, grace, facts))
+        made.append(_container(pod, given, own, waits, grace, place, sources))
         condition = StartCondition.STARTED if own is RestartRule.ALWAYS else StartCondition.SUCCEEDED
         waits = (*waits, Dependency(given["name"], condition))
     for given in spec.get("containers") or ():
-        made.append(_container(pod, given, restart_rule(spec, given), waits, grace, facts))
+        made.append(_container(pod, given, restart_rule(spec, given), waits, grace, place, sources))
     return Workload(
         uid=WorkloadUid(uid_of(pod)),
-        owner=owner,
+        owner=place.owner,
         machine=MachineId(spec["nodeName"]),
         generation=WRITTEN,
         name=f"{namespace_of(pod)}/{name_of(pod)}",
@@ -110,22 +109,27 @@ def _container(
     rule: RestartRule,
     waits: tuple[Dependency, ...],
     grace: float,
-    facts: Mapping[str, str],
+    place: Place,
+    sources: Sources,
 ) -> Container:
-    environment = _environment(pod, given, facts)
-    values = {variable.name: variable.value for variable in environment}
+    hold, values = "", dict[str, str]()
+    try:
+        values = environment(pod, given, place, sources)
+    except Missing as missing:
+        hold = str(missing)
     return Container(
         name=given["name"],
         image=given.get("image", ""),
         command=_words(given, "command", values),
         arguments=_words(given, "args", values),
-        environment=environment,
+        environment=tuple(EnvironmentVariable(name, value) for name, value in values.items()),
         working_directory=given.get("workingDir", ""),
         essential=False,
         background=is_sidecar(given),
         restart=rule,
         restart_codes=restart_codes(given),
         insists=True,
+        hold=hold,
         pull=PULLS.get(given.get("imagePullPolicy", ""), PullRule.IF_ABSENT),
         depends_on=waits,
         health=probe(given, "readinessProbe"),
@@ -145,49 +149,6 @@ def _container(
 def _words(given: Object, key: str, values: Mapping[str, str]) -> tuple[str, ...] | None:
     words = given.get(key)
     return None if not words else tuple(expanded(word, values) for word in words)
-
-
-# --- the environment
-
-
-def _environment(pod: Object, given: Object, facts: Mapping[str, str]) -> tuple[EnvironmentVariable, ...]:
-    if given.get("envFrom"):
-        raise Refused(given["name"], "envFrom is not offered by simulated nodes")
-    values: dict[str, str] = {}
-    for variable in given.get("env") or ():
-        source = variable.get("valueFrom")
-        if source:
-            values[variable["name"]] = _from_source(pod, given, source, facts)
-        else:
-            values[variable["name"]] = expanded(variable.get("value", ""), values)
-    return tuple(EnvironmentVariable(name, value) for name, value in values.items())
-
-
-def _from_source(pod: Object, given: Object, source: Object, facts: Mapping[str, str]) -> str:
-    path = at(source, "fieldRef", "fieldPath")
-    if path in facts:
-        return facts[path]
-    keyed = _KEYED.fullmatch(path or "")
-    if keyed:
-        found = labels_of(pod) if keyed[1] == "labels" else annotations_of(pod)
-        return str(found.get(keyed[2], ""))
-    what = f"fieldRef {path}" if path else " and ".join(source)
-    raise Refused(given["name"], f"an environment variable from {what} is not offered by simulated nodes")
-
-
-def _facts(pod: Object, address: str, host_address: str) -> dict[str, str]:
-    spec = pod.get("spec") or {}
-    return {
-        "metadata.name": name_of(pod),
-        "metadata.namespace": namespace_of(pod),
-        "metadata.uid": uid_of(pod),
-        "spec.nodeName": spec.get("nodeName", ""),
-        "spec.serviceAccountName": spec.get("serviceAccountName", ""),
-        "status.podIP": address,
-        "status.podIPs": address,
-        "status.hostIP": host_address,
-        "status.hostIPs": host_address,
-    }
 
 
 # --- amounts

@@ -9,6 +9,7 @@ import pytest
 from ropewalk.kube.pods.lowering import lower
 from ropewalk.kube.pods.references import expanded
 from ropewalk.kube.pods.refusals import Refused
+from ropewalk.kube.pods.sources import Place, Sources
 from ropewalk.kube.simulated_binder import objection
 from ropewalk.model.ids import Owner
 from ropewalk.model.workload import Dependency, Port, RestartRule, StartCondition, decode, encode
@@ -22,7 +23,7 @@ def pod(*containers: dict[str, Any], **spec: Any) -> dict[str, Any]:
 
 
 def lowered(what: dict[str, Any]) -> Any:
-    return lower(what, Owner("c"), address="10.1.1.1", host_address="10.0.0.1")
+    return lower(what, Place(Owner("c"), "10.1.1.1", "10.0.0.1"), Sources())
 
 
 def test_a_pod_becomes_a_workload() -> None:
@@ -76,9 +77,8 @@ def test_an_init_container_is_not_repeated_once_it_succeeded(policy: str) -> Non
 @pytest.mark.parametrize(
     ("fields", "named"),
     [
-        ({"envFrom": [{"secretRef": {"name": "s"}}]}, "envFrom"),
-        ({"env": [{"name": "A", "valueFrom": {"configMapKeyRef": {"name": "c"}}}]}, "configMapKeyRef"),
-        ({"env": [{"name": "A", "valueFrom": {"fieldRef": {"fieldPath": "metadata.odd"}}}]}, "metadata.odd"),
+        ({"env": [{"name": "A", "valueFrom": {"fileKeyRef": {"key": "k"}}}]}, "fileKeyRef"),
+        ({"livenessProbe": {"httpGet": {"port": "http"}}}, "couldn't find port: http"),
         ({"restartPolicyRules": [{"action": "RestartAllContainers"}]}, "restartPolicyRules"),
     ],
 )

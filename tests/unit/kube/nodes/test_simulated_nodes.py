@@ -164,10 +164,10 @@ async def test_a_pod_deleted_without_grace_leaves_nothing_on_its_node(cluster: C
 
 
 async def test_what_cannot_be_simulated_waits_and_says_so(cluster: Cluster) -> None:
-    secret = {"name": "X", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}}
-    pod = await cluster.run("a", web(env=[secret]))
+    from_file = {"name": "X", "valueFrom": {"fileKeyRef": {"volumeName": "v", "path": "p", "key": "k"}}}
+    pod = await cluster.run("a", web(env=[from_file]), volumes=[{"name": "v", "emptyDir": {}}])
     waiting = pod["status"]["containerStatuses"][0]["state"]["waiting"]
-    assert waiting["reason"] == "CreateContainerConfigError" and "secretKeyRef" in waiting["message"]
+    assert waiting["reason"] == "CreateContainerConfigError" and "fileKeyRef" in waiting["message"]
     await cluster.api.delete(PODS, "default", "a")
     await cluster.clock.advance(1.0)
     assert await cluster.api.list(PODS) == []
@@ -299,3 +299,24 @@ async def test_a_shorter_grace_at_a_second_deletion_is_heeded(cluster: Cluster) 
     await cluster.api.delete(PODS, "default", "a", grace_seconds=3)
     await cluster.clock.advance(5.0)
     assert await cluster.api.list(PODS) == []
+
+
+CONFIG_MAPS = GroupResource("", "configmaps")
+
+
+async def test_a_pod_waits_for_its_configmap_and_starts_when_it_is_there(cluster: Cluster) -> None:
+    variable = {"name": "MODE", "valueFrom": {"configMapKeyRef": {"name": "c", "key": "mode"}}}
+    pod = await cluster.run("a", web("web", "sh", "-c", "echo $MODE; sleep 3; exit 1", env=[variable]), web("other"))
+    held, other = pod["status"]["containerStatuses"]
+    waiting = {"reason": "CreateContainerConfigError", "message": 'configmap "c" not found'}
+    assert held["state"]["waiting"] == waiting and "running" in other["state"] and pod["status"]["phase"] == "Pending"
+    made = {"metadata": {"name": "c", "namespace": "default"}, "data": {"mode": "fast"}}
+    await cluster.api.create(CONFIG_MAPS, {"apiVersion": "v1", "kind": "ConfigMap"} | made, namespace="default")
+    await cluster.clock.advance(1.0)
+    assert (await cluster.pod("a"))["status"]["phase"] == "Running"
+    await cluster.api.patch(CONFIG_MAPS, "default", "c", {"data": {"mode": "slow"}})
+    await cluster.clock.advance(5.0)
+    runtime = cluster.machines.agents[0]._runtime
+    texts = {run: b"".join(line.text for line in output.lines) for run, output in runtime._outputs.items()}  # type: ignore[attr-defined]  # the fake's
+    said = {attempt: text for (_, name, attempt), text in texts.items() if name == "web"}
+    assert said == {0: b"fast\n", 1: b"slow\n"}, "a change counts from the next start"

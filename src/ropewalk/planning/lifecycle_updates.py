@@ -1,0 +1,40 @@
+"""What a later record of a workload may change while it runs. Pure.
+
+What a workload runs is fixed when it is accepted. A later record may stop it, may change what is only said of it
+(labels, credentials), and what is given to it from outside and counts from a container's next start (its environment,
+what holds it back). Anything else is refused whole: half a change would be a workload that nobody asked for.
+"""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from ropewalk.model.workload import Container, Workload
+
+
+def updated(held: Workload, wanted: Workload) -> Workload | None:
+    """`wanted`, where it differs from `held` only in what may change; else None."""
+    if len(held.containers) != len(wanted.containers):
+        return None
+    containers = tuple(_container(old, new) for old, new in zip(held.containers, wanted.containers, strict=True))
+    merged = replace(
+        held,
+        generation=wanted.generation,
+        labels=wanted.labels,
+        credentials=wanted.credentials,
+        machine=wanted.machine,
+        stop_timeout=wanted.stop_timeout,
+        containers=containers,
+    )
+    return merged if merged == wanted else None
+
+
+def _container(held: Container, wanted: Container) -> Container:
+    """What counts from its next start; `command` and `arguments` because variables are expanded in them."""
+    return replace(
+        held,
+        environment=wanted.environment,
+        command=wanted.command,
+        arguments=wanted.arguments,
+        hold=wanted.hold,
+    )
