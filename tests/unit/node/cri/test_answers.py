@@ -6,12 +6,12 @@ import json
 import re
 
 import pytest
-from ropewalk.node.cri._generated import content_pb2 as content
-from ropewalk.node.cri._generated import cri_pb2 as cri
 
 from ropewalk.model.host import Attached
 from ropewalk.model.ids import InterfaceId
 from ropewalk.node.cri import adjust, images, lowering, states, statistics
+from ropewalk.node.cri._generated import content_pb2 as content
+from ropewalk.node.cri._generated import cri_pb2 as cri
 from ropewalk.node.cri.cni import Call, CniError, parse_call, result
 from ropewalk.node.runtime import ContainerExited, PullProgress, RunState
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 
-from ropewalk.node.cri._generated import events_pb2 as events
-
 from ropewalk.base.clock import VirtualClock
 from ropewalk.base.entropy import SeededEntropy
+from ropewalk.node.cri._generated import events_pb2 as events
 from ropewalk.node.cri.exits import Exits
 from ropewalk.node.runtime import ContainerExited, EventsLost, RuntimeEvent, RuntimeUnavailable
 

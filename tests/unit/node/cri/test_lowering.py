@@ -7,7 +7,6 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from ropewalk.node.cri._generated import cri_pb2 as cri
 
 from ropewalk.model.workload import (
     EnvironmentVariable,
@@ -19,6 +18,7 @@ from ropewalk.model.workload import (
     Ulimit,
 )
 from ropewalk.node.cri import adjust, lowering
+from ropewalk.node.cri._generated import cri_pb2 as cri
 from ropewalk.node.cri.cgroups import Version
 from ropewalk.node.runtime import ContainerSetup, CreateFailed, ImageInfo
 from support.workloads import container, workload
