@@ -10,10 +10,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from ropewalk.kube.extension.cel_check import Checked
-from ropewalk.kube.extension.cel_signatures import Signature
-from ropewalk.kube.extension.cel_types import Type
-from ropewalk.kube.extension.declared import Declared
+from ropewalk.kube.machinery.cel.declarations import Declared
+from ropewalk.kube.machinery.cel.signatures import Signature
 from ropewalk.kube.machinery.cel.syntax import (
     Comprehension,
     Constant,
@@ -24,6 +22,8 @@ from ropewalk.kube.machinery.cel.syntax import (
     Node,
     Select,
 )
+from ropewalk.kube.machinery.cel.type_check import Checked
+from ropewalk.kube.machinery.cel.types import Type
 
 MAX = (1 << 64) - 1
 LIST, MAP, STRUCT = 10, 30, 40

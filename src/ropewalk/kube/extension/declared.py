@@ -7,11 +7,9 @@ https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resou
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
-from dataclasses import dataclass
-
-from ropewalk.kube.extension.cel_types import (
+from ropewalk.kube.extension.structural import EMBEDDED, INT_OR_STRING
+from ropewalk.kube.machinery.cel.declarations import Declared, escape
+from ropewalk.kube.machinery.cel.types import (
     BOOL,
     BYTES,
     DOUBLE,
@@ -24,25 +22,12 @@ from ropewalk.kube.extension.cel_types import (
     list_of,
     map_of,
 )
-from ropewalk.kube.extension.structural import EMBEDDED, INT_OR_STRING
 from ropewalk.kube.machinery.objects import Object
 
 MAX_REQUEST = 3 << 20
 _LONGEST_DURATION = _LONGEST_DATETIME = 32
 _DATE = 12
 _SHORTEST_DURATION, _SHORTEST_DATETIME, _SHORTEST_STRING = 3, 21, 2
-
-
-@dataclass(frozen=True, slots=True)
-class Declared:
-    type: Type
-    max_elements: int = 0
-    min_size: int = 0
-    """Of the JSON, in bytes."""
-    fields: dict[str, Declared] | None = None
-    """Of an object, by escaped names."""
-    key: Declared | None = None
-    element: Declared | None = None
 
 
 _NAMES = {"type": "string"}
@@ -143,61 +128,3 @@ def _string(schema: Object) -> Declared:
     else:
         most = MAX_REQUEST - 2
     return Declared(STRING, most, _SHORTEST_STRING)
-
-
-def structs(root: Declared) -> dict[str, Declared]:
-    """All struct types in it, by name."""
-    return dict(_structs(root))
-
-
-def _structs(part: Declared) -> Iterator[tuple[str, Declared]]:
-    if part.fields is not None:
-        yield part.type.name, part
-        for below in part.fields.values():
-            yield from _structs(below)
-    if part.element is not None:
-        yield from _structs(part.element)
-
-
-# --- names
-
-_RESERVED = frozenset(
-    [
-        "true",
-        "false",
-        "null",
-        "in",
-        "as",
-        "break",
-        "const",
-        "continue",
-        "else",
-        "for",
-        "function",
-        "if",
-        "import",
-        "let",
-        "loop",
-        "package",
-        "namespace",
-        "return",
-        "var",
-        "void",
-        "while",
-    ]
-)
-_ESCAPED = re.compile(r"__|[-./]|[^a-zA-Z0-9_]")
-_ESCAPES = {"__": "__underscores__", ".": "__dot__", "-": "__dash__", "/": "__slash__"}
-
-
-def escape(name: str) -> str | None:
-    """The identifier that a field's name is written as in CEL; None where there is none.
-    https://kubernetes.io/docs/reference/using-api/cel/#escaping
-    """
-    if not name or name[0].isdigit():
-        return None
-    if name in _RESERVED:
-        return f"__{name}__"
-    if any(part not in _ESCAPES for part in _ESCAPED.findall(name)):
-        return None
-    return _ESCAPED.sub(lambda found: _ESCAPES[found[0]], name)

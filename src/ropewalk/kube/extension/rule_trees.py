@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ropewalk.kube.extension.cel_check import Checked
 from ropewalk.kube.extension.list_types import LIST_TYPE
 from ropewalk.kube.extension.seen import is_unordered
 from ropewalk.kube.machinery.cel.evaluator import unescaped
@@ -22,6 +21,7 @@ from ropewalk.kube.machinery.cel.syntax import (
     Node,
     Select,
 )
+from ropewalk.kube.machinery.cel.type_check import Checked
 from ropewalk.kube.machinery.objects import Object
 
 _SELVES = ("self", "oldSelf")

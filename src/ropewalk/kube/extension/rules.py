@@ -13,17 +13,18 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from ropewalk.kube.extension import causes
-from ropewalk.kube.extension.cel_check import Checked
-from ropewalk.kube.extension.cel_check import check as check_types
 from ropewalk.kube.extension.cel_cost import estimate
-from ropewalk.kube.extension.cel_types import DYN, Type, optional_of
 from ropewalk.kube.extension.correlation import Correlated, by_keys, key_of
-from ropewalk.kube.extension.declared import Declared, declared, structs
+from ropewalk.kube.extension.declared import declared
 from ropewalk.kube.extension.rule_trees import rewritten
 from ropewalk.kube.extension.seen import See, viewer
 from ropewalk.kube.extension.structural import EMBEDDED
 from ropewalk.kube.kinds.apiextensions.field_paths import follow
+from ropewalk.kube.machinery.cel.declarations import Declared, structs
 from ropewalk.kube.machinery.cel.environment import PER_CALL_LIMIT, Budget, CompileError, Environment, Program
+from ropewalk.kube.machinery.cel.type_check import Checked
+from ropewalk.kube.machinery.cel.type_check import check as check_types
+from ropewalk.kube.machinery.cel.types import DYN, Type, optional_of
 from ropewalk.kube.machinery.cel.values import NONE, CostExceeded, EvaluationError, Optional, Value
 from ropewalk.kube.machinery.errors import Cause
 from ropewalk.kube.machinery.objects import Json, Object
@@ -36,7 +37,7 @@ _SPENT = "validation failed due to running out of cost budget, no further valida
 
 @lru_cache(maxsize=1)
 def environment() -> Environment:
-    """Types are checked by `cel_check`; this parses and builds."""
+    """Types are checked by `machinery.cel.type_check`; this parses and builds."""
     return Environment({"self": "dyn", "oldSelf": "dyn"})
 
 

@@ -11,11 +11,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from ropewalk.kube.extension import causes, defaults, rules, structure_rules
-from ropewalk.kube.extension.declared import MAX_REQUEST, Declared
+from ropewalk.kube.extension.declared import MAX_REQUEST
 from ropewalk.kube.extension.rules import VALIDATIONS, Compiled
 from ropewalk.kube.extension.shaping import META_FIELDS
 from ropewalk.kube.extension.structural import EMBEDDED, PRESERVE
 from ropewalk.kube.kinds.apiextensions.field_paths import follow
+from ropewalk.kube.machinery.cel.declarations import Declared
 from ropewalk.kube.machinery.errors import Cause
 from ropewalk.kube.machinery.objects import Object
 from ropewalk.kube.machinery.schema import Schema

@@ -10,9 +10,9 @@ from collections.abc import Callable
 
 from ropewalk.kube.extension import formats
 from ropewalk.kube.extension.correlation import by_keys, key_of, same
-from ropewalk.kube.extension.declared import escape
 from ropewalk.kube.extension.list_types import LIST_KEYS, LIST_TYPE, has_any
 from ropewalk.kube.extension.structural import INT_OR_STRING
+from ropewalk.kube.machinery.cel.declarations import escape
 from ropewalk.kube.machinery.cel.evaluator import unescaped
 from ropewalk.kube.machinery.cel.functions import function
 from ropewalk.kube.machinery.cel.values import Value, equal

@@ -1,4 +1,4 @@
-"""The functions that a custom resource's rules may call, with the types of each: what the type checker goes by. Pure.
+"""The functions that expressions may call, with the types of each: what the type checker goes by. Pure.
 
 CEL's own and Kubernetes' libraries, as kube-apiserver 1.35 declares them.
 https://kubernetes.io/docs/reference/using-api/cel/#cel-options-language-features-and-libraries
@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 
-from ropewalk.kube.extension.cel_types import Type, parsed
+from ropewalk.kube.machinery.cel.types import Type, parsed
 
 _TABLE = """
 !_: bool -> bool

@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 
-from ropewalk.kube.extension.cel_types import Type
 from ropewalk.kube.machinery import times
 from ropewalk.kube.machinery.cel.syntax import (
     Comprehension,
@@ -20,6 +19,7 @@ from ropewalk.kube.machinery.cel.syntax import (
     Node,
     Select,
 )
+from ropewalk.kube.machinery.cel.types import Type
 from ropewalk.kube.machinery.patterns import pattern
 
 TypeOf = Callable[[Node], Type]

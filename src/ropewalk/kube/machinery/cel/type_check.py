@@ -1,8 +1,10 @@
-"""The type checker of rules: every node of an expression gets its type, or the rule is refused in cel-go's words. Pure.
+"""The type checker: every node of an expression gets its type, or the expression is refused in cel-go's words. Pure.
 
-Kubernetes types `self` by the schema: a field that no schema names, or a number compared with a string, is refused when
-the definition is written. The checker that the parser's library has cannot be told such types.
+Kubernetes types `self` of a custom resource's rules, and `object` of an admission policy, by their schemas: a field
+that no schema names, or a number compared with a string, is told when rule or policy is written. The checker that the
+parser's library has cannot be told such types.
 https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resource-definitions/#validation-rules
+https://kubernetes.io/docs/reference/access-authn-authz/validating-admission-policy/#type-checking
 """
 
 from __future__ import annotations
@@ -10,9 +12,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from ropewalk.kube.extension.cel_literals import problems
-from ropewalk.kube.extension.cel_signatures import Signature, signatures
-from ropewalk.kube.extension.cel_types import (
+from ropewalk.kube.machinery.cel.declarations import Declared
+from ropewalk.kube.machinery.cel.literals import problems
+from ropewalk.kube.machinery.cel.signatures import Signature, signatures
+from ropewalk.kube.machinery.cel.syntax import (
+    Comprehension,
+    Constant,
+    Identifier,
+    Invocation,
+    ListLiteral,
+    MapLiteral,
+    Node,
+    Parsed,
+    Select,
+    dotted,
+)
+from ropewalk.kube.machinery.cel.types import (
     BOOL,
     BYTES,
     DOUBLE,
@@ -30,19 +45,6 @@ from ropewalk.kube.extension.cel_types import (
     map_of,
     most_general,
     optional_of,
-)
-from ropewalk.kube.extension.declared import Declared
-from ropewalk.kube.machinery.cel.syntax import (
-    Comprehension,
-    Constant,
-    Identifier,
-    Invocation,
-    ListLiteral,
-    MapLiteral,
-    Node,
-    Parsed,
-    Select,
-    dotted,
 )
 from ropewalk.kube.machinery.cel.values import UInt
 
