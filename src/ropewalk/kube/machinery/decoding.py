@@ -180,9 +180,26 @@ def _recognise(obj: Object, expected: GroupVersionKind, schema: Schema, types: T
 
 def strict_error(expected: GroupVersionKind, complaints: Sequence[str]) -> errors.StatusFault:
     """The refusal of `fieldValidation=Strict`; complaints are those of `parse` and `read` together."""
-    return errors.bad_request(
-        _cannot_handle(expected, expected, f"strict decoding error: {', '.join(complaints[:100])}")
-    )
+    return errors.bad_request(_cannot_handle(expected, expected, strict_text(complaints)))
+
+
+def strict_text(complaints: Sequence[str]) -> str:
+    return f"strict decoding error: {', '.join(complaints[:100])}"
+
+
+def single_complaints(complaint: str) -> list[str]:
+    """What YAML's reader says all in one, each key for itself; other complaints as they are."""
+    if not complaint.startswith(_YAML_ERRORS):
+        return [complaint]
+    return [line.strip() for line in complaint.removeprefix(_YAML_ERRORS).split("\n")]
+
+
+_YAML_ERRORS = "yaml: unmarshal errors:\n"
+
+
+def bare(message: str, expected: GroupVersionKind) -> str:
+    """A refusal of `read` without what it says of the kind."""
+    return message.removeprefix(_cannot_handle(expected, expected, ""))
 
 
 def _cannot_handle(given: GroupVersionKind, expected: GroupVersionKind, why: str) -> str:

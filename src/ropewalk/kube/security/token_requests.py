@@ -16,6 +16,7 @@ from ropewalk.kube.machinery.api import Api
 from ropewalk.kube.machinery.errors import StatusFault
 from ropewalk.kube.machinery.fields import ROOT, FieldErrors
 from ropewalk.kube.machinery.objects import Object, at, copied, metadata, uid_of
+from ropewalk.kube.machinery.registry import bodies
 from ropewalk.kube.machinery.registry.served import Served
 from ropewalk.kube.machinery.requests import Call
 from ropewalk.kube.machinery.resources import GroupResource, GroupVersionKind
@@ -77,10 +78,7 @@ class TokenRequests:
 
     def _decoded(self, body: Object, call: Call) -> Object:
         request, complaints = self._read(body)
-        if complaints and call.field_validation == "Strict":
-            raise decoding.strict_error(KIND, complaints)
-        if call.field_validation == "Warn":
-            call.warnings.extend(complaints)
+        bodies.tell(complaints, call, KIND)
         request.setdefault("metadata", {})
         default_token_request(request)
         return request

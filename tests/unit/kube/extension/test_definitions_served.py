@@ -83,9 +83,17 @@ async def test_names_of_objects_are_subdomains(server: Server) -> None:
 
 async def test_strict_writes_refuse_unknown_fields(server: Server) -> None:
     await define(server, definition())
+    told = 'Widget in version "v1" cannot be handled as a Widget: strict decoding error: unknown field "spec.b"'
     answer = await server.post(f"{WIDGETS}?fieldValidation=Strict", widget(spec={"a": "x", "b": 1}))
-    assert answer.status == 400
-    assert answer.message.endswith('strict decoding error: unknown field "spec.b"')
+    assert (answer.status, answer.reason, answer.message) == (400, "BadRequest", told)
+    made = (await server.post(WIDGETS, widget(spec={"a": "x"}))).json
+    made["spec"]["b"] = 1
+    answer = await server.put(f"{WIDGETS}/one?fieldValidation=Strict", made)
+    assert (answer.status, answer.message) == (400, told)
+    answer = await server.patch(f"{WIDGETS}/one?fieldValidation=Strict", {"spec": {"b": 1}}, MERGE_PATCH)
+    assert answer.status == 422
+    assert answer.message.startswith(' "" is invalid: patch: Invalid value: "{\\"apiVersion\\":\\"example.com/v1\\",')
+    assert answer.message.endswith('}": strict decoding error: unknown field "spec.b"')
 
 
 async def test_columns(server: Server) -> None:

@@ -57,7 +57,8 @@ class Writes:
         call, route = exchange.call, exchange.route
         write_options(exchange.query, call, "CreateOptions")
         body, told = self._bodies.read(exchange, served)
-        bodies.tell(told, call)
+        known = served.info.subresource(route.subresource)
+        bodies.tell(told, call, served.info.gvk if known is None else known.kind)
         made = await self._subresources.create(served, route.subresource, route.namespace, route.name, body, call)
         return answers.document(made, status=201, media_type=exchange.wanted.media_type)
 
@@ -160,7 +161,7 @@ class Writes:
         if exchange.request.method == "PUT":
             options = write_options(exchange.query, call, "UpdateOptions")
             body, told = self._bodies.read(exchange, served)
-            bodies.tell(told, call)
+            bodies.tell(told, call, SCALE)
             patch = None
             self._check_name(body, route.name)
         else:

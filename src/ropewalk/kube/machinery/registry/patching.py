@@ -13,6 +13,7 @@ import orjson
 from ropewalk.kube.machinery import errors
 from ropewalk.kube.machinery.apply.merge import apply_configuration
 from ropewalk.kube.machinery.objects import Json, Object, copied
+from ropewalk.kube.machinery.patch import go_text
 from ropewalk.kube.machinery.patch.json_patch import apply_json_patch, check_operations, unknown_members
 from ropewalk.kube.machinery.patch.merge import apply_merge_patch
 from ropewalk.kube.machinery.patch.strategic import apply_strategic_patch
@@ -56,14 +57,14 @@ def patched(served: Served, patch: Patch, obj: Object) -> Object:
 
 def transform(served: Served, patch: Patch, call: Call, name: str) -> Transform:
     """Of everything but apply."""
-    text = orjson.dumps(patch.document).decode()
     complaints = list(patch.duplicates)
     if patch.kind == JSON_PATCH:
+        complaints = [f"json patch {told}" for told in complaints]
         complaints += unknown_members(check_operations(patch.document))
 
     async def change(old: Object) -> Proposal:
         found = patched(served, patch, old)
-        new = bodies.read_patched(served, copied(found), call, complaints, text)
+        new = bodies.read_patched(served, copied(found), call, complaints, lambda: _quoted(patch, found))
         if new["metadata"].get("name") != name:
             raise errors.bad_request(
                 f"the name of the object ({new['metadata'].get('name', '')})"
@@ -72,6 +73,13 @@ def transform(served: Served, patch: Patch, call: Call, name: str) -> Transform:
         return Proposal(new)
 
     return change
+
+
+def _quoted(patch: Patch, outcome: Object) -> str:
+    """What a refused patch is told by: a strategic one by itself, others by what they would have made."""
+    if patch.kind == STRATEGIC:
+        return go_text.text(patch.document)
+    return orjson.dumps(outcome, option=orjson.OPT_SORT_KEYS).decode()
 
 
 def applied(served: Served, patch: Patch, call: Call, subresource: str, now: str) -> Transform:
@@ -91,9 +99,9 @@ def _applied(served: Served, live: Object | None, patch: Patch, call: Call, subr
     if not isinstance(patch.document, dict):
         raise errors.bad_request("the applied configuration must be an object")
     if patch.duplicates and call.field_validation == "Strict":
-        raise errors.bad_request(f"strict decoding error: {', '.join(patch.duplicates)}")
-    if patch.duplicates and call.field_validation == "Warn":
-        call.warnings.extend(patch.duplicates)
+        why = f"error converting YAML to JSON: {', '.join(patch.duplicates)}"
+        raise errors.bad_request(f"error strict decoding YAML: {why}")
+    bodies.warn(patch.duplicates, call)
     merged = apply_configuration(
         live,
         patch.document,  # as it was sent: what is left out is not owned, what is empty is
