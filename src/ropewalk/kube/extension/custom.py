@@ -173,6 +173,9 @@ class _Custom(Strategy):
             if problem:
                 yield causes.invalid(selector, "", problem)
 
+    def unselectable(self, field: str) -> str:
+        return f"field label not supported: {field}"
+
     def warnings(self, new: Object, old: Object | None) -> list[str]:
         before = set(metadata(old).get("finalizers") or ()) if old is not None else set()
         added = sorted(set(metadata(new).get("finalizers") or ()) - before)

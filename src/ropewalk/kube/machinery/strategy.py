@@ -77,7 +77,7 @@ class Strategy:
     given (Name and Age included).
     """
     selectable_fields: ClassVar[Mapping[str, Selectable]] = {}
-    """Field selectors beside metadata.name and metadata.namespace."""
+    """Field selectors beside metadata.name and metadata.namespace; see `unselectable` too."""
     returns_deleted: ClassVar[bool] = False
     """A DELETE that is done at once answers the object, not a Status."""
     status_keeps: ClassVar[tuple[str, ...]] = ()
@@ -155,6 +155,12 @@ class Strategy:
         self.validate_create(new, errors)
 
     def validate_status_update(self, new: Object, old: Object, errors: FieldErrors) -> None: ...
+
+    def unselectable(self, field: str) -> str:
+        """Why no field selector may ask for that field; kinds with selectable fields say it in other words."""
+        if self.selectable_fields:
+            return f"field label not supported: {field}"
+        return f'"{field}" is not a known field selector: only "metadata.name", "metadata.namespace"'
 
     def warnings(self, new: Object, old: Object | None) -> list[str]:
         """`Warning:` headers for a create (`old` None) or update."""

@@ -4,8 +4,6 @@ https://kubernetes.io/docs/concepts/workloads/controllers/replicaset/
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from ropewalk.kube.kinds.apps.deployments import replica_counts
 from ropewalk.kube.kinds.cells import AGE, NAME, number, template_columns
 from ropewalk.kube.kinds.checks import immutable, non_negatives
@@ -27,7 +25,6 @@ class ReplicaSets(Strategy):
     has_status = True
     has_generation = True
     scale = ScalePaths()
-    selectable_fields: ClassVar = {"status.replicas": lambda obj: str(at(obj, "status", "replicas") or 0)}
     columns = (
         NAME,
         number("Desired", "spec", "replicas"),

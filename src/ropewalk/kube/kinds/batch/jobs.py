@@ -75,6 +75,9 @@ class Jobs(Strategy):
         *template_columns("spec", "template", selector=("spec", "selector")),
     )
 
+    def unselectable(self, field: str) -> str:
+        return f'field label "{field}" not supported for Job'
+
     def default(self, obj: Object) -> None:
         default_job(obj)
 

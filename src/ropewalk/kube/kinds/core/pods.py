@@ -65,6 +65,7 @@ class Pods(Strategy):
     columns = COLUMNS
     selectable_fields: ClassVar[Mapping[str, Selectable]] = {
         "spec.nodeName": _of_spec("nodeName"),
+        "spec.host": _of_spec("nodeName"),
         "spec.restartPolicy": _of_spec("restartPolicy"),
         "spec.schedulerName": _of_spec("schedulerName"),
         "spec.serviceAccountName": _of_spec("serviceAccountName"),
@@ -74,7 +75,7 @@ class Pods(Strategy):
         "status.podIPs": lambda pod: "",
         "status.nominatedNodeName": _of_status("nominatedNodeName"),
     }
-    """`status.podIPs` may be asked for and matches nothing, as in Kubernetes."""
+    """`status.podIPs` may be asked for and matches nothing, as in Kubernetes; `spec.host` is an old name."""
 
     def default(self, obj: Object) -> None:
         default_pod(obj)

@@ -62,6 +62,9 @@ class ResourceSlices(Strategy):
         AGE,
     )
 
+    def unselectable(self, field: str) -> str:
+        return f"field label not supported for resource.k8s.io/v1, Kind=ResourceSlice: {field}"
+
     def prepare_create(self, obj: Object) -> None:
         super().prepare_create(obj)
         _drop_disabled(obj.get("spec") or {})

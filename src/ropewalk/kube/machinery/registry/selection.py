@@ -42,11 +42,8 @@ class Selection:
     def check(self) -> None:
         """Raises BadRequest for a field that this resource cannot be selected by."""
         for field, _, _ in self.fields.requirements if self.fields else ():
-            if field not in _BY_KEY and field not in self.served.strategy.selectable_fields:
-                raise errors.bad_request(
-                    f"Unable to find {self.served.info.api_version.replace('/', ', ')}"
-                    f' that match label selector "", field selector "{self.fields}": field label not supported: {field}'
-                )
+            if not self._selectable(field):
+                raise errors.bad_request(self.served.strategy.unselectable(field))
 
     def takes(self, key: str, value: bytes) -> bool:
         """Whether a stored object is selected."""
@@ -83,6 +80,12 @@ class Selection:
             return True
         key = f"{metadata.get('namespace', '')}/{metadata['name']}"
         return self.fields.matches(self._values(key, obj))
+
+    def _selectable(self, field: str) -> bool:
+        strategy = self.served.strategy
+        if field == NAMESPACE and (self.served.custom or strategy.selectable_fields):  # these say what they know
+            return self.served.info.namespaced
+        return field in _BY_KEY or field in strategy.selectable_fields
 
     @property
     def _by_key_alone(self) -> bool:

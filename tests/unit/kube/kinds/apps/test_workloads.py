@@ -365,7 +365,6 @@ def test_tables() -> None:
         "Containers": "main",
         "Images": "nginx:1.27",
     }
-    assert REPLICA_SETS.selectable_fields["status.replicas"](ONE) == "0"
 
 
 def test_what_scales() -> None:

@@ -122,6 +122,7 @@ def test_fields_that_select() -> None:
     pod = changed(made({"spec.hostNetwork": True}), {"status.podIPs": [{"ip": "10.0.0.1"}]})
     assert {name: read(pod) for name, read in PODS.selectable_fields.items()} == {
         "spec.nodeName": "",
+        "spec.host": "",
         "spec.restartPolicy": "Always",
         "spec.schedulerName": "default-scheduler",
         "spec.serviceAccountName": "",

@@ -78,7 +78,11 @@ async def test_how_old_a_list_may_be(server: Server, query: str, expected: int) 
         ("continue=x", 400, "invalid continue token"),
         ("limit=x", 400, "invalid syntax"),
         ("labelSelector=a%20b", 400, "unable to parse requirement"),
-        ("fieldSelector=data.x%3D1", 400, "field label not supported: data.x"),
+        (
+            "fieldSelector=data.x%3D1",
+            400,
+            '"data.x" is not a known field selector: only "metadata.name", "metadata.namespace"',
+        ),
     ],
 )
 async def test_lists_that_are_refused(server: Server, query: str, status: int, text: str) -> None:
@@ -87,6 +91,30 @@ async def test_lists_that_are_refused(server: Server, query: str, status: int, t
     answer = await server.get(f"{MAPS}?{query}")
     assert answer.status == status
     assert text in answer.message
+
+
+@pytest.mark.parametrize(
+    ("collection", "field", "text"),
+    [
+        ("/api/v1/pods", "spec.foo", "field label not supported: spec.foo"),
+        ("/api/v1/nodes", "metadata.namespace", "field label not supported: metadata.namespace"),
+        ("/apis/batch/v1/jobs", "spec.foo", 'field label "spec.foo" not supported for Job'),
+        (
+            "/apis/resource.k8s.io/v1/resourceslices",
+            "spec.foo",
+            "field label not supported for resource.k8s.io/v1, Kind=ResourceSlice: spec.foo",
+        ),
+        (
+            "/apis/apps/v1/replicasets",
+            "status.replicas",
+            '"status.replicas" is not a known field selector: only "metadata.name", "metadata.namespace"',
+        ),
+    ],
+)
+async def test_fields_that_a_kind_cannot_be_selected_by(server: Server, collection: str, field: str, text: str) -> None:
+    for query in (f"fieldSelector={field}%3D1", f"watch=1&fieldSelector={field}%3D1"):
+        answer = await server.get(f"{collection}?{query}")
+        assert (answer.status, answer.reason, answer.message) == (400, "BadRequest", text)
 
 
 # --- pages
