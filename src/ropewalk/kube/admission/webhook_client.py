@@ -7,6 +7,7 @@ is made: most clusters have no webhook at their start.
 from __future__ import annotations
 
 import base64
+import math
 import ssl
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
@@ -47,14 +48,18 @@ class HttpWebhookClient:
     async def call(self, client_config: Object, body: bytes, timeout: float) -> bytes:
         import aiohttp
 
-        url, told, name = await self._target(client_config)
+        url, told, name = await self._target(client_config, f"?timeout={math.ceil(timeout)}s")
         if self._session is None:
             self._session = aiohttp.ClientSession(auto_decompress=True)
         try:
             async with self._session.post(
                 url,
                 data=body,
-                headers={"content-type": "application/json", "accept": "application/json", "host": name},
+                headers={
+                    "content-type": "application/json",
+                    "accept": "application/json",
+                    "host": urlsplit(told).netloc,
+                },
                 ssl=self._context(client_config.get("caBundle") or ""),
                 server_hostname=name,
                 timeout=aiohttp.ClientTimeout(total=timeout),
@@ -78,7 +83,7 @@ class HttpWebhookClient:
             await self._session.close()
             self._session = None
 
-    async def _target(self, client_config: Object) -> tuple[str, str, str]:
+    async def _target(self, client_config: Object, query: str) -> tuple[str, str, str]:
         """(the URL to dial, the URL to tell people, the name the certificate must have)."""
         service = client_config.get("service")
         if service is None:
@@ -86,16 +91,16 @@ class HttpWebhookClient:
             parts = urlsplit(url)
             if parts.scheme != "https" or not parts.hostname:
                 raise WebhookFailure(f'webhook URL "{url}" must be https')
-            return url, url, parts.hostname
-        port, path = int(service.get("port", 443)), service.get("path") or "/"
+            return url + query, url + query, parts.hostname
+        port, path = int(service.get("port", 443)), "/" + (service.get("path") or "").removeprefix("/")
         name = f"{service.get('name')}.{service.get('namespace')}.svc"
+        told = f"https://{name}:{port}{path}{query}"
         try:
             host, real_port = await self._resolver.resolve(service["namespace"], service["name"], port)
         except LookupError as error:
-            raise WebhookFailure(f'Post "https://{name}:{port}{path}": {error.args[0]}') from None
+            raise WebhookFailure(f'Post "{told}": {error.args[0]}') from None
         shown = f"[{host}]" if ":" in host else host
-        path = path if path.startswith("/") else f"/{path}"
-        return f"https://{shown}:{real_port}{path}", f"https://{name}:{port}{path}", name
+        return f"https://{shown}:{real_port}{path}{query}", told, name
 
     def _context(self, bundle: str) -> ssl.SSLContext:
         found = self._contexts.get(bundle)
