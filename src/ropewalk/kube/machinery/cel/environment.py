@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ropewalk.kube.machinery.cel import authorization, kubernetes, standard, strings
+from ropewalk.kube.machinery.cel import authorization, kubernetes, networks, standard, strings, urls, versions
 from ropewalk.kube.machinery.cel.authorization import Checks, Undecided
 from ropewalk.kube.machinery.cel.declared import builds_messages, undeclared
 from ropewalk.kube.machinery.cel.evaluator import TYPES, Compiler, Frame, Step
@@ -23,7 +23,7 @@ from ropewalk.kube.machinery.cel.values import CostExceeded, EvaluationError, Va
 if TYPE_CHECKING:
     from cel_expr_python import cel  # type: ignore[import-untyped]
 
-LIBRARIES = (standard, strings, kubernetes, authorization)
+LIBRARIES = (standard, strings, kubernetes, urls, networks, versions, authorization)
 """Importing these fills the table of functions."""
 
 PER_CALL_LIMIT = 1_000_000

@@ -12,7 +12,16 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, TypeAlias, TypeVar
 
-from ropewalk.kube.machinery.cel.values import Opaque, Optional, TypeValue, UInt, Value, no_overload, size_of
+from ropewalk.kube.machinery.cel.values import (
+    EvaluationError,
+    Opaque,
+    Optional,
+    TypeValue,
+    UInt,
+    Value,
+    no_overload,
+    size_of,
+)
 
 Implementation: TypeAlias = Callable[..., Value]
 _Decorated = TypeVar("_Decorated", bound=Callable[..., Any])
@@ -124,6 +133,15 @@ def method(
 ) -> Callable[[_Decorated], _Decorated]:
     """The same, called on its first parameter: `@method("asInteger", "Quantity -> int")`."""
     return _register(name, signatures, True, standard, cost)
+
+
+def parses(parse: Callable[[str], object], text: str) -> bool:
+    """What functions like `isURL` ask of the one that makes the value."""
+    try:
+        parse(text)
+    except EvaluationError:
+        return False
+    return True
 
 
 # --- what calls cost
