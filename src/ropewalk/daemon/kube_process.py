@@ -84,7 +84,7 @@ def _machines(cluster: KubeCluster, server: ApiServer, store: Store) -> list[Run
     names = [node.name for node in nodes]
     return [
         SimulatedMachines(names, owner, server.gateway.handle, clock, entropy, __version__),
-        SimulatedNodes(nodes, server.api, store, owner, clock, entropy),
+        SimulatedNodes(nodes, server.api.acting_as("kubelet"), store, owner, clock, entropy),
     ]
 
 

@@ -54,7 +54,7 @@ from ropewalk.kube.kinds.priorities import AGGREGATOR, PRIORITIES
 from ropewalk.kube.kinds.published import published
 from ropewalk.kube.kinds.table import DELETED_IS_ANSWERED, RESOURCES
 from ropewalk.kube.machinery import discovery
-from ropewalk.kube.machinery.api import ObjectChange
+from ropewalk.kube.machinery.api import Api, ObjectChange
 from ropewalk.kube.machinery.http.bodies import Bodies
 from ropewalk.kube.machinery.http.described import Described
 from ropewalk.kube.machinery.http.front import Front, Steps
@@ -261,28 +261,28 @@ def _strategies(addresses: ServiceAddresses) -> dict[GroupResource, Strategy]:
 
 
 def _controllers(server: ApiServer, store: Store, clock: Clock, entropy: Entropy) -> list[Runnable]:
-    """Of the leader."""
+    """Of the leader: this server's own, and those that stand for kube-controller-manager."""
     api, ca, identity = server.api, server.keys.ca, server.identity
+    manager = api.acting_as("kube-controller-manager")
     return [
         Compactor(store, clock),
         DefinitionController(api, clock, entropy),
         *server.aggregation.led,
-        GarbageCollector(api, clock, entropy),
-        NamespaceController(api, clock, entropy),
-        NamespaceContents(api, ca.certificate, clock, entropy),
-        ServiceAccountSecrets(api, identity.issuer.legacy_token, ca.certificate, clock, entropy),
-        CertificateRequests(api, signer(ca, identity.authorizer, clock), clock, entropy),
-        ClusterRoleAggregation(api, clock, entropy),
-        ResourceQuotaController(api, clock, entropy),
+        GarbageCollector(manager, clock, entropy),
+        NamespaceController(manager, clock, entropy),
+        NamespaceContents(manager, ca.certificate, clock, entropy),
+        ServiceAccountSecrets(manager, identity.issuer.legacy_token, ca.certificate, clock, entropy),
+        CertificateRequests(manager, signer(ca, identity.authorizer, clock), clock, entropy),
+        ClusterRoleAggregation(manager, clock, entropy),
+        ResourceQuotaController(manager, clock, entropy),
         FlowControlUpkeep(api, clock, entropy),
         EventExpiry(api, clock, entropy),
-        *_workloads(server, clock, entropy),
+        *_workloads(manager, clock, entropy),
     ]
 
 
-def _workloads(server: ApiServer, clock: Clock, entropy: Entropy) -> list[Runnable]:
+def _workloads(api: Api, clock: Clock, entropy: Entropy) -> list[Runnable]:
     """Those of the leader's that keep pods running: they share one book of pods, and one hand that writes events."""
-    api = server.api
     pods, events = PodBook(api), Events(api, clock)
     return [
         events,

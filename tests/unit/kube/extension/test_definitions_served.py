@@ -62,6 +62,8 @@ async def test_a_definition_is_established_and_served(server: Server) -> None:
         "listKind": "WidgetList",
     }
     assert made["status"]["storedVersions"] == ["v1"]
+    owners = {entry["manager"]: entry.get("subresource", "") for entry in made["metadata"]["managedFields"]}
+    assert owners == {"kubectl": "", "kube-apiserver": "status"}
     found = await server.post(WIDGETS, widget(spec={"a": "x", "b": 1}))
     assert (found.status, found.json["spec"], found.json["metadata"]["generation"]) == (201, {"a": "x"}, 1)
     listed = (await server.get(WIDGETS)).json

@@ -21,15 +21,21 @@ from ropewalk.kube.machinery.requests import LOOPBACK, Attributes, Call, User
 from ropewalk.kube.machinery.resources import GroupResource, ResourceInfo
 from ropewalk.kube.machinery.selectors import parse_label_selector
 
-MANAGER = "kube-controller-manager"
+MANAGER = "kube-apiserver"
+"""Who owns the fields that the server itself writes; others say their own name (`acting_as`)."""
 
 
 class InsideApi:
     """See `Api`."""
 
-    def __init__(self, registry: Registry, subresources: Subresources) -> None:
+    def __init__(self, registry: Registry, subresources: Subresources, manager: str = MANAGER) -> None:
         self._registry = registry
         self._subresources = subresources
+        self._manager = manager
+
+    def acting_as(self, manager: str) -> InsideApi:
+        """The same API; the fields that are written through it belong to another manager."""
+        return InsideApi(self._registry, self._subresources, manager)
 
     def info(self, resource: GroupResource) -> ResourceInfo | None:
         served = self._registry.preferred(resource)
@@ -140,4 +146,4 @@ class InsideApi:
     def _call(self, served: Served, user: User, verb: str, namespace: str, name: str) -> Call:
         info = served.info
         attributes = Attributes(user, verb, "", info.group, info.version, info.plural, "", namespace, name)
-        return Call(user, attributes, info, field_manager=MANAGER, field_validation="Ignore")
+        return Call(user, attributes, info, field_manager=self._manager, field_validation="Ignore")

@@ -711,7 +711,7 @@ async def test_the_api_from_inside_is_the_same_store(server: Server) -> None:
     made = await api.create(CONFIG_MAPS, config_map("a", x="1"), namespace="default")
     assert (made["kind"], made["metadata"]["namespace"]) == ("ConfigMap", "default")
     assert made == await api.get(CONFIG_MAPS, "default", "a")
-    assert (await server.get(f"{MAPS}/a")).json["metadata"]["managedFields"][0]["manager"] == "kube-controller-manager"
+    assert [entry["manager"] for entry in made["metadata"]["managedFields"]] == ["kube-apiserver"]
     changed = await api.update(CONFIG_MAPS, {**made, "data": {"x": "2"}})
     with pytest.raises(errors.StatusFault) as conflict:
         await api.update(CONFIG_MAPS, {**made, "data": {"x": "3"}})
@@ -724,6 +724,13 @@ async def test_the_api_from_inside_is_the_same_store(server: Server) -> None:
         await api.delete(CONFIG_MAPS, "default", "a", uid="other")
     await api.delete(CONFIG_MAPS, "default", "a", uid=made["metadata"]["uid"])
     assert await api.list(CONFIG_MAPS) == []
+
+
+async def test_who_writes_from_inside_says_its_name(server: Server) -> None:
+    other = await server.api.acting_as("kube-controller-manager").create(
+        CONFIG_MAPS, config_map("b", x="1"), namespace="default"
+    )
+    assert [entry["manager"] for entry in other["metadata"]["managedFields"]] == ["kube-controller-manager"]
 
 
 async def test_what_is_given_to_the_inside_is_left_as_it_is(server: Server) -> None:
