@@ -7,7 +7,7 @@ strategic merge, server-side apply. Nodes are built lazily where a definition is
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from enum import Enum
 
 from ropewalk.kube.machinery.objects import Json
@@ -35,6 +35,7 @@ class Schema:
     __slots__ = (
         "_fields",
         "_items",
+        "always",
         "atomic",
         "definition",
         "embedded",
@@ -75,6 +76,8 @@ class Schema:
         self._fields = fields if fields is not None else {}
         self._items = items
         self.required = required
+        self.always: Mapping[str, Json] = {}
+        """What these fields hold where nothing was given (`structs.Struct`)."""
         self.list_type = list_type
         """Of a LIST: "atomic", "set" or "map" (x-kubernetes-list-type)."""
         self.list_keys = list_keys

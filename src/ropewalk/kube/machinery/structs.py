@@ -7,7 +7,7 @@ of custom resources are plain `Schema` nodes, and keep what they were given.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from ropewalk.kube.machinery.objects import Json
 from ropewalk.kube.machinery.schema import Schema, Shape
@@ -16,7 +16,7 @@ from ropewalk.kube.machinery.schema import Schema, Shape
 class Struct(Schema):
     """An OBJECT node with what its Go type adds."""
 
-    __slots__ = ("always", "emptiable")
+    __slots__ = ("emptiable",)
 
     def __init__(
         self,
@@ -27,7 +27,7 @@ class Struct(Schema):
         atomic: bool = False,
         patch_strategies: tuple[str, ...] = (),
         emptiable: frozenset[str] = frozenset(),
-        always: dict[str, Json] | None = None,
+        always: Mapping[str, Json] | None = None,
     ) -> None:
         super().__init__(
             Shape.OBJECT,
@@ -39,8 +39,8 @@ class Struct(Schema):
         )
         self.emptiable = emptiable
         """Fields in which an empty value ("", 0, false, [], {}) differs from none, and is kept."""
-        self.always = always or {}
-        """What these fields hold where nothing was given: {} for a struct held by value."""
+        if always:
+            self.always = always  # {} for a struct held by value
 
     def forgets(self, name: str, value: Json) -> bool:
         """Whether the value of a field is as good as none."""
@@ -49,57 +49,69 @@ class Struct(Schema):
 
 def complete(value: Json, schema: Schema) -> None:
     """Add, in place, what Go always writes (`Struct.always`), at every depth. Enters only where something may be added:
-    that is found out once for each definition.
+    that is found out once for each node.
     """
-    if type(value) is dict:
-        if schema.shape is Shape.OBJECT:
-            always, below = _plan(schema)
-            for name, given in always:
-                if name not in value:
-                    value[name] = {} if type(given) is dict else given
-            if below:
-                for name, part in value.items():
-                    if name in below:
-                        complete(part, below[name])
-        elif schema.shape is Shape.MAP and _completes(schema.items):
-            for part in value.values():
-                complete(part, schema.items)
-    elif type(value) is list and schema.shape is Shape.LIST:
-        items = schema.items
-        if _completes(items):
-            for part in value:
-                complete(part, items)
+    run = _completer(schema)
+    if run is not None:
+        run(value)
 
 
-_Plan = tuple[tuple[tuple[str, Json], ...], dict[str, Schema]]
-"""What a struct always holds; those of its fields under which something may be added."""
-_plans: dict[int, tuple[Schema, _Plan]] = {}
+_Completer = Callable[[Json], None]
+_completers: dict[int, tuple[Schema, _Completer | None]] = {}
 """By identity: built-in schemas live as long as the process."""
-_completing: dict[int, tuple[Schema, bool]] = {}
 
 
-def _plan(schema: Schema) -> _Plan:
-    known = _plans.get(id(schema))
-    if known is None:
-        always = tuple(schema.always.items()) if isinstance(schema, Struct) else ()
-        below = {name: part for name, part in schema.fields.items() if _completes(part)}
-        known = _plans[id(schema)] = (schema, (always, below))
-    return known[1]
-
-
-def _completes(schema: Schema) -> bool:
-    """Whether `complete` may add anything to a value of this schema."""
+def _completer(schema: Schema) -> _Completer | None:
+    """What completes values of this schema; None where nothing may be added."""
     if schema.shape not in _NESTED:
-        return False
-    known = _completing.get(id(schema))
+        return None
+    known = _completers.get(id(schema))
     if known is None:
-        _completing[id(schema)] = (schema, True)  # should it come round to itself: better once too often
-        if schema.shape is not Shape.OBJECT:
-            found = _completes(schema.items)
-        else:
-            found = bool(isinstance(schema, Struct) and schema.always) or any(map(_completes, schema.fields.values()))
-        known = _completing[id(schema)] = (schema, found)
+        _completers[id(schema)] = (schema, lambda value: complete(value, schema))  # should it come round to itself
+        known = _completers[id(schema)] = (schema, _made(schema))
     return known[1]
+
+
+def _made(schema: Schema) -> _Completer | None:
+    if schema.shape is Shape.OBJECT:
+        return _of_struct(schema)
+    item = _completer(schema.items)
+    if item is None:
+        return None
+    below = item
+    if schema.shape is Shape.MAP:
+
+        def run(value: Json) -> None:
+            if type(value) is dict:
+                for part in value.values():
+                    below(part)
+    else:
+
+        def run(value: Json) -> None:
+            if type(value) is list:
+                for part in value:
+                    below(part)
+
+    return run
+
+
+def _of_struct(schema: Schema) -> _Completer | None:
+    always = tuple(schema.always.items())
+    below = {name: part for name, field in schema.fields.items() if (part := _completer(field)) is not None}
+    if not always and not below:
+        return None
+
+    def run(value: Json) -> None:
+        if type(value) is not dict:
+            return
+        for name, given in always:
+            if name not in value:
+                value[name] = {} if type(given) is dict else given
+        for name, part in value.items():
+            if name in below:
+                below[name](part)
+
+    return run
 
 
 _OMITTED = (Shape.STRING, Shape.INTEGER, Shape.NUMBER, Shape.BOOLEAN, Shape.LIST, Shape.MAP)

@@ -18,25 +18,6 @@ from ropewalk.kube.machinery.schema import ANY, Schema, Shape
 _OBJECT = Shape.OBJECT
 _MAP = Shape.MAP
 _RAW_EXTENSION = "io.k8s.apimachinery.pkg.runtime.RawExtension"
-_BY_VALUE = frozenset(
-    {
-        "deprecatedSource",
-        "devices",
-        "metadata",
-        "regarding",
-        "resources",
-        "source",
-        "spec",
-        "status",
-        "strategy",
-        "template",
-        "updateStrategy",
-    }
-)
-"""Names of structs that Kubernetes' own types hold by value: they are there, empty, before anything was set. Required
-fields are so as well. A schema does not say it; of 1.35's kinds these names are wrong for the template of replication
-controllers and the resources of a whole pod: nobody is said to own the struct itself there, only what is in it.
-"""
 
 
 def is_atomic(schema: Schema, value: Json) -> bool:
@@ -152,8 +133,12 @@ def _applied(schema: Schema, value: Json) -> FieldSet | None:
 
 
 def whole(schema: Schema, value: Json) -> FieldSet:
-    """Every place from this one down, as it stands under the step to it. Every create walks through here."""
+    """Every place from this one down, as it stands under the step to it; what Go writes of it unasked is there as well.
+    Every create walks through here.
+    """
     if type(value) is dict:
+        if schema.always and not schema.always.keys() <= value.keys():
+            value = {**schema.always, **value}
         if not value or schema.atomic or schema.definition == _RAW_EXTENSION:
             return LEAF
         result: FieldSet = {".": LEAF}
@@ -183,8 +168,8 @@ def whole(schema: Schema, value: Json) -> FieldSet:
 
 
 def created_set(schema: Schema, value: Object) -> FieldSet:
-    """Every place that creating this object sets. Kinds of Kubernetes itself begin with their structs in place, others
-    begin with nothing.
+    """Every place that creating this object sets. Kinds of Kubernetes itself begin with what Go always writes of
+    them in place, and with their required fields; others begin with nothing.
     """
     if schema.definition:
         return _created_fields(schema, value)
@@ -194,15 +179,18 @@ def created_set(schema: Schema, value: Object) -> FieldSet:
 def _created_fields(schema: Schema, value: Object) -> FieldSet:
     fields = declared(schema)
     required = schema.required
+    always = schema.always
     result: FieldSet = {}
     for key in sorted(value):
         part = value[key]
         kind = type(part)
+        if key in always and part == always[key]:
+            continue
         if kind is not dict and kind is not list:
             result["f:" + key] = LEAF
             continue
         field = fields.get(key) or others(schema)
-        if key in required or (kind is dict and key in _BY_VALUE):
+        if key in required or key in always:
             if kind is dict and field.shape is _OBJECT and not field.atomic:
                 below = _created_fields(field, part)
                 if below:

@@ -236,6 +236,7 @@ class Writer:
     def _track(self, served: Served, new: Object, old: Object, call: Call, aspect: Aspect, *, settled: bool) -> None:
         aspect.reset(served.strategy, new, old)
         if not settled:
+            served.complete(new)  # what is there unasked is nobody's change
             track_update(
                 old,
                 new,

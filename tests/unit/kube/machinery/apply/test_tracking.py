@@ -103,6 +103,62 @@ def test_the_kinds_of_kubernetes_begin_with_their_structs_in_place() -> None:
     }
 
 
+def test_what_go_writes_unasked_is_owned_with_what_it_is_part_of() -> None:
+    schema = definitions().schema(GroupVersionKind("", "v1", "Pod"))
+    new: Object = {
+        "metadata": {"name": "x"},
+        "spec": {
+            "containers": [{"name": "a"}, {"name": "b", "resources": {"limits": {"cpu": "1"}}}],
+            "volumes": [{"name": "v", "ephemeral": {"volumeClaimTemplate": {}}}],
+        },
+    }
+    track_update(None, new, schema=schema, manager="me", api_version="v1", subresource="", now=EARLY)
+    assert new["metadata"]["managedFields"][0]["fieldsV1"] == {
+        "f:spec": {
+            "f:containers": {
+                'k:{"name":"a"}': {".": {}, "f:name": {}, "f:resources": {}},
+                'k:{"name":"b"}': {
+                    ".": {},
+                    "f:name": {},
+                    "f:resources": {".": {}, "f:limits": {".": {}, "f:cpu": {}}},
+                },
+            },
+            "f:volumes": {
+                ".": {},
+                'k:{"name":"v"}': {
+                    ".": {},
+                    "f:ephemeral": {
+                        ".": {},
+                        "f:volumeClaimTemplate": {
+                            ".": {},
+                            "f:metadata": {},
+                            "f:spec": {".": {}, "f:resources": {}},
+                        },
+                    },
+                    "f:name": {},
+                },
+            },
+        }
+    }
+
+
+def test_the_template_of_a_replication_controller_may_be_missing() -> None:
+    schema = definitions().schema(GroupVersionKind("", "v1", "ReplicationController"))
+    new: Object = {"metadata": {"name": "x"}, "spec": {"template": {"spec": {"containers": [{"name": "a"}]}}}}
+    track_update(None, new, schema=schema, manager="me", api_version="v1", subresource="", now=EARLY)
+    containers = {".": {}, 'k:{"name":"a"}': {".": {}, "f:name": {}, "f:resources": {}}}
+    assert new["metadata"]["managedFields"][0]["fieldsV1"] == {
+        "f:spec": {"f:template": {".": {}, "f:metadata": {}, "f:spec": {".": {}, "f:containers": containers}}}
+    }
+
+
+def test_nobody_sets_what_is_there_unasked() -> None:
+    schema = definitions().schema(GroupVersionKind("networking.k8s.io", "v1", "NetworkPolicy"))
+    new: Object = {"metadata": {"name": "x"}, "spec": {"podSelector": {}, "policyTypes": ["Ingress"]}}
+    track_update(None, new, schema=schema, manager="me", api_version="v1", subresource="", now=EARLY)
+    assert new["metadata"]["managedFields"][0]["fieldsV1"] == {"f:spec": {"f:policyTypes": {}}}
+
+
 def test_a_change_moves_to_who_made_it() -> None:
     first = updated(None, ship({"crew": 1, "port": "a"}), "ann", now=EARLY)
     second = updated(first, {**first, "crew": 2}, "bob", now=LATE)

@@ -429,6 +429,26 @@ async def test_a_patch_to_a_wrong_type_is_an_invalid_patch(server: Server) -> No
     )
 
 
+async def test_structs_that_are_there_unasked_are_owned_by_who_made_what_holds_them(server: Server) -> None:
+    made = (await server.post(f"{PODS}?fieldManager=one", pod("a"))).json
+    (name,) = (container["name"] for container in made["spec"]["containers"])
+    step = f'k:{{"name":"{name}"}}'
+
+    def owned(obj: Object, manager: str) -> Object:
+        entry = next(entry for entry in obj["metadata"]["managedFields"] if entry["manager"] == manager)
+        found: Object = entry["fieldsV1"]["f:spec"]["f:containers"]
+        return found
+
+    assert owned(made, "one")[step]["f:resources"] == {}
+    added = {"spec": {"activeDeadlineSeconds": 9, "containers": [{"name": name, "image": "other"}]}}
+    changed = (await server.patch(f"{PODS}/a?fieldManager=two", added, STRATEGIC_PATCH)).json
+    assert owned(changed, "two") == {step: {"f:image": {}}}
+    del changed["spec"]["containers"][0]["resources"]
+    changed["metadata"]["labels"] = {"l": "1"}
+    again = (await server.put(f"{PODS}/a?fieldManager=three", changed)).json
+    assert owned(again, "one")[step]["f:resources"] == {}
+
+
 # --- dry run
 
 
