@@ -1,4 +1,5 @@
-"""Keeps runnables running: one that ends or raises is logged and started again, later each time.
+"""Keeps runnables running: one that ends or raises is logged and started again, later each time. Only `Retryable` is no
+bug.
 
 A part of the control plane never dies silently and never takes the others with it. Only cancellation of the supervisor
 itself ends a runnable for good. What a runnable did long ago is forgiven: the delay starts over once it has run well
@@ -12,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ropewalk.base.clock import Clock
+from ropewalk.base.errors import Retryable
 from ropewalk.base.log import logger
 from ropewalk.runtime.controller import Runnable
 
@@ -67,6 +69,9 @@ class Supervisor:
                     raise
                 health.last_failure = "it was cancelled from inside"
                 log.error("runnable was cancelled from inside, will start again", name=runnable.name, delay=delay)
+            except Retryable as wait:  # the store is away, say: nobody's mistake
+                health.last_failure = wait.reason
+                log.warning("runnable has to wait, will start again", name=runnable.name, why=wait.reason, delay=delay)
             except Exception as error:
                 health.last_failure = f"{type(error).__name__}: {error}"
                 log.bug("runnable failed, will start again", name=runnable.name, delay=delay)

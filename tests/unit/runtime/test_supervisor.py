@@ -11,6 +11,7 @@ import pytest
 
 from ropewalk.base.clock import VirtualClock
 from ropewalk.runtime.supervisor import LONGEST_DELAY, Supervisor
+from ropewalk.store.protocol import StoreUnavailable
 
 
 @dataclass
@@ -57,6 +58,25 @@ async def test_what_crashes_ends_or_is_cancelled_inside_starts_again_and_others_
         await task
     assert steady == ["started", "ended"]
     assert not supervisor.health["crashes"].running
+
+
+async def test_what_is_worth_another_try_is_no_bug(caplog: pytest.LogCaptureFixture) -> None:
+    clock = VirtualClock()
+    starts = itertools.count()
+
+    async def waits() -> None:
+        if next(starts) == 0:
+            raise StoreUnavailable("etcd: not there")
+        await clock.sleep(10_000)
+
+    supervisor = Supervisor(clock)
+    task = asyncio.create_task(supervisor.run([Part("cache", waits)]))
+    await clock.advance(1)
+    assert supervisor.health["cache"].running and supervisor.health["cache"].last_failure == "etcd: not there"
+    assert [(record.levelname, record.exc_info) for record in caplog.records] == [("WARNING", None)]
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
 
 
 async def test_delays_grow_to_a_ceiling_and_a_good_minute_forgives() -> None:
