@@ -38,6 +38,7 @@ def custom_strategy(version: Object, info: ResourceInfo, *, terminating: bool = 
     facts = {
         "has_status": "status" in subresources,
         "has_generation": True,
+        "kept_under": f"{info.group}/{info.plural}",
         "allow_unconditional_update": False,
         "scale": _scale(subresources.get("scale")),
         "columns": columns.of_version(version.get("additionalPrinterColumns")),

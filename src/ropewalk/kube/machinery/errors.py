@@ -103,6 +103,17 @@ def conflict(plural: str, group: str, name: str, why: str) -> StatusFault:
     )
 
 
+def unmet_precondition(
+    plural: str, group: str, name: str, key: str, what: str, wanted: str, present: str
+) -> StatusFault:
+    """Conflict: the object under `key` (as kube-apiserver keeps it) is not the one that is meant. `what` is UID or
+    ResourceVersion.
+    """
+    told = f"Precondition failed: {what} in precondition: {wanted}, {what} in object meta: {present}"
+    invalid_object = f"StorageError: invalid object, Code: 4, Key: {key}, ResourceVersion: 0"
+    return conflict(plural, group, name, f"{invalid_object}, AdditionalErrorMsg: {told}")
+
+
 OBJECT_MODIFIED = "the object has been modified; please apply your changes to the latest version and try again"
 
 

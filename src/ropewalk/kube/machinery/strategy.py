@@ -86,6 +86,8 @@ class Strategy:
     """Subresource ("" is the object) → the field set that a write through it never owns, where that is not the usual
     one (`apply`).
     """
+    kept_under: ClassVar[str] = ""
+    """The folder of kube-apiserver's keys, where that is not called as the resource is; see `keys.told`."""
     default_propagation: ClassVar[str] = "Background"
     """What DELETE does with dependents unless asked otherwise."""
 

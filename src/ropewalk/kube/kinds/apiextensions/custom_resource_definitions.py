@@ -92,6 +92,7 @@ class CustomResourceDefinitions(Strategy):
     has_status = True
     has_generation = True
     allow_unconditional_update = False
+    kept_under = "apiextensions.k8s.io/customresourcedefinitions"
     columns = (
         NAME,
         Column("Created At", lambda obj, now: metadata(obj).get("creationTimestamp"), type="date"),

@@ -34,6 +34,7 @@ class ApiServices(Strategy):
     has_status = True
     status_keeps = ALL_METADATA
     reset_fields = STATUS_ALONE
+    kept_under = "apiregistration.k8s.io/apiservices"
     allow_unconditional_update = False
     columns = (NAME, text("Service", _service), text("Available", _available), AGE)
 

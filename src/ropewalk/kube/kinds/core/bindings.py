@@ -5,9 +5,10 @@ https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/binding-v
 from __future__ import annotations
 
 from ropewalk.kube.kinds.core.pod_status import set_condition
-from ropewalk.kube.machinery.errors import StatusFault, bad_request, conflict
+from ropewalk.kube.machinery.errors import StatusFault, bad_request, conflict, unmet_precondition
 from ropewalk.kube.machinery.fields import ROOT, FieldErrors
-from ropewalk.kube.machinery.objects import Object, copied, metadata, name_of, uid_of
+from ropewalk.kube.machinery.objects import Object, copied, metadata, name_of, namespace_of, uid_of
+from ropewalk.kube.machinery.registry.keys import told
 
 _RESOURCE = "pods/binding"
 
@@ -62,8 +63,8 @@ def _check_preconditions(pod: Object, binding: Object) -> None:
 
 
 def _unmet(pod: Object, what: str, wanted: str, present: str | None) -> StatusFault:
-    text = f"Precondition failed: {what} in precondition: {wanted}, {what} in object meta: {present or ''}"
-    return conflict("pods", "", name_of(pod), text)
+    name = name_of(pod)
+    return unmet_precondition("pods", "", name, told("pods", namespace_of(pod), name), what, wanted, present or "")
 
 
 def _refused(name: str, why: str) -> StatusFault:

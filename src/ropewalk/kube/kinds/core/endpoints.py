@@ -23,6 +23,7 @@ _SHOWN = 3
 
 class Endpoints(Strategy):
     allow_create_on_update = True
+    kept_under = "services/endpoints"
     columns = (NAME, Column("Endpoints", lambda obj, now: _text(obj)), AGE)
 
     def default(self, obj: Object) -> None:

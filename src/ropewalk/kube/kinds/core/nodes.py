@@ -31,6 +31,7 @@ class Nodes(Strategy):
     """A node may be made with its status: it is the kubelet who makes it."""
 
     has_status = True
+    kept_under = "minions"
     columns = (
         NAME,
         text("Status", status),

@@ -32,6 +32,7 @@ class ReplicationControllers(Strategy):
     has_generation = True
     default_propagation = "Orphan"
     scale = ScalePaths()
+    kept_under = "controllers"
     columns = (
         NAME,
         number("Desired", "spec", "replicas"),

@@ -57,6 +57,7 @@ class Services(Strategy):
     has_status = True
     allow_create_on_update = True
     returns_deleted = True
+    kept_under = "services/specs"
     columns = (
         NAME,
         field("Type", "spec", "type"),

@@ -34,6 +34,7 @@ class Tolerance:
 class Ingresses(Strategy):
     has_status = True
     has_generation = True
+    kept_under = "ingress"
     columns = (
         NAME,
         pointer("Class", "spec", "ingressClassName", none="<none>"),

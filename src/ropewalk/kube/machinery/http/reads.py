@@ -128,8 +128,9 @@ class Lines:
                     yield self._bookmark(news)
                 elif piece := await self._shared_piece(watch, news):
                     yield piece
-            if watch.expired:
-                yield _line(b"ERROR", _expired())
+            if watch.oldest is not None:
+                gone = errors.expired(f"too old resource version: {watch.revision} ({watch.oldest})")
+                yield _line(b"ERROR", orjson.dumps(answers.status_of(gone)))
 
     async def _initial(self, entries: list[Entry]) -> bytes:
         lines = []
@@ -211,7 +212,3 @@ class Lines:
 
 def _line(kind: bytes, body: bytes) -> bytes:
     return b'{"type":"%b","object":%b}\n' % (kind, body)
-
-
-def _expired() -> bytes:
-    return orjson.dumps(answers.status_of(errors.expired("too old resource version")))

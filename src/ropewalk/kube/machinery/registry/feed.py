@@ -89,8 +89,8 @@ class Subscription:
         "cursor",
         "deadline",
         "ended",
-        "expired",
         "last_bookmark",
+        "oldest",
         "pending",
         "prefix",
         "wants_bookmarks",
@@ -107,8 +107,8 @@ class Subscription:
         self.bookmark_due = False
         self.ended = False
         """Timed out, too slow, or the server stops: close the stream; the client comes back."""
-        self.expired = False
-        """What it wants to resume from is gone."""
+        self.oldest: int | None = None
+        """Where what it wants to resume from is gone: the oldest revision from which one may."""
         self._waiter: asyncio.Future[None] | None = None
         self._taken: asyncio.Future[None] | None = None
 
@@ -143,7 +143,7 @@ class Subscription:
 
     async def batch(self) -> list[FeedEvent]:
         """What has come since the last call; empty where a bookmark is due or the watch is over."""
-        while not (self.pending or self.bookmark_due or self.ended or self.expired):
+        while not (self.pending or self.bookmark_due or self.ended or self.oldest is not None):
             self._waiter = asyncio.get_running_loop().create_future()
             await self._waiter
         taken, self.pending = self.pending, []
@@ -251,8 +251,8 @@ class Feed:
             del self._catching_up[subscription]
             if not subscription.ended:
                 self.subscribe(subscription, subscription.cursor)
-        except Compacted:
-            subscription.expired = True
+        except Compacted as gone:
+            subscription.oldest = gone.oldest - 1
         except StoreClosed:
             subscription.ended = True
         finally:
@@ -322,7 +322,7 @@ class Feed:
         self._window.clear()
         self._gathered.clear()
         for subscription in self._subscriptions:
-            subscription.expired = True
+            subscription.oldest = revision
             subscription.wake()
         self._subscriptions.clear()
         for lost in self._relist:

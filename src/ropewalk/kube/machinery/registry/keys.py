@@ -17,6 +17,11 @@ def prefix(resource: GroupResource, namespace: str | None = None) -> str:
     return f"{under}{namespace}/" if namespace else under
 
 
+def told(folder: str, namespace: str, name: str) -> str:
+    """The key that kube-apiserver has for an object, of which some errors tell."""
+    return f"{ROOT}{folder}/{namespace}/{name}" if namespace else f"{ROOT}{folder}/{name}"
+
+
 def key(resource: GroupResource, namespace: str, name: str) -> str:
     """`namespace` is "" for what belongs to none."""
     return prefix(resource, namespace) + name

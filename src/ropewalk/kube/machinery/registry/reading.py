@@ -218,13 +218,13 @@ class Watch:
     """Its end is told by an annotated bookmark."""
 
     async def batches(self) -> AsyncIterator[list[FeedEvent] | int]:
-        """Events as they come; a number is a bookmark's revision. Ends where the watch does: look at `expired`."""
+        """Events as they come; a number is a bookmark's revision. Ends where the watch does: look at `oldest`."""
         subscription = self.subscription
         while True:
             events = await subscription.batch()
             if events:
                 yield events
-            elif subscription.expired or subscription.ended:
+            elif subscription.oldest is not None or subscription.ended:
                 return
             elif subscription.bookmark_due:
                 subscription.bookmark_due = False
@@ -240,8 +240,9 @@ class Watch:
         return min(revision, subscription.pending[0].revision - 1) if subscription.pending else revision
 
     @property
-    def expired(self) -> bool:
-        return self.subscription.expired
+    def oldest(self) -> int | None:
+        """Where the watch ended because its revision is gone: the oldest that there is."""
+        return self.subscription.oldest
 
     def open(self) -> None:
         self.feed.subscribe(self.subscription, self.revision)

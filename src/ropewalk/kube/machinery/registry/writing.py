@@ -218,12 +218,8 @@ class Writer:
         name = old["metadata"]["name"]
         uid = new["metadata"].get("uid", "")
         if uid and uid != old["metadata"]["uid"]:
-            raise errors.conflict(
-                info.plural,
-                info.group,
-                name,
-                f"Precondition failed: UID in precondition: {uid}, UID in object meta: {old['metadata']['uid']}",
-            )
+            told = keys.told(served.strategy.kept_under or info.plural, old["metadata"].get("namespace", ""), name)
+            raise errors.unmet_precondition(info.plural, info.group, name, told, "UID", uid, old["metadata"]["uid"])
         if given in ("", "0"):
             if not served.strategy.allow_unconditional_update:
                 found = FieldErrors()

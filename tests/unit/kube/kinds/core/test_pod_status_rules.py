@@ -223,8 +223,9 @@ def test_a_bound_pod() -> None:
         (
             {"metadata.uid": "a"},
             {**BINDING, "metadata": {"name": "web", "uid": "b"}},
-            'Operation cannot be fulfilled on pods "web": Precondition failed: UID in precondition: b, UID in object'
-            " meta: a",
+            'Operation cannot be fulfilled on pods "web": StorageError: invalid object, Code: 4, Key:'
+            " /registry/pods/default/web, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in"
+            " precondition: b, UID in object meta: a",
         ),
     ],
 )

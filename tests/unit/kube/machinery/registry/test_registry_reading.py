@@ -367,7 +367,7 @@ async def test_what_was_compacted_away_is_told_as_an_error_in_the_stream(server:
     assert watcher.ended
     status = watcher.events[0]["object"]
     assert (watcher.events[0]["type"], status["code"], status["reason"]) == ("ERROR", 410, "Expired")
-    assert status["message"].startswith("too old resource version")
+    assert status["message"] == "too old resource version: 1 (2)"
     await again.stop()
 
 

@@ -178,6 +178,26 @@ async def test_updates_that_are_refused(server: Server, path: str, body: Any, st
     assert (answer.status, text in answer.message) == (status, True), answer.body
 
 
+@pytest.mark.parametrize(
+    ("path", "body", "key"),
+    [
+        (f"{MAPS}/a", config_map("a"), "configmaps/default/a"),
+        (f"{DEPLOYMENTS}/a", deployment("a"), "deployments/default/a"),
+        ("/api/v1/nodes/a", {"metadata": {"name": "a"}}, "minions/a"),
+    ],
+)
+async def test_an_update_of_another_incarnation_is_told_with_the_key(
+    server: Server, path: str, body: Any, key: str
+) -> None:
+    made = (await server.post(path.rpartition("/")[0], body)).json
+    answer = await server.put(path, {**body, "metadata": {**body["metadata"], "uid": "other"}})
+    assert (answer.status, answer.reason) == (409, "Conflict")
+    assert answer.message.partition('"a": ')[2] == (
+        f"StorageError: invalid object, Code: 4, Key: /registry/{key}, ResourceVersion: 0, AdditionalErrorMsg:"
+        f" Precondition failed: UID in precondition: other, UID in object meta: {made['metadata']['uid']}"
+    )
+
+
 async def test_a_kind_that_must_name_its_version_says_so(server: Server) -> None:
     class Careful(Strategy):
         allow_unconditional_update = False
