@@ -18,7 +18,7 @@ from ropewalk.kube.machinery.objects import Json, Object, at, metadata
 from ropewalk.kube.machinery.patch import go_text
 from ropewalk.kube.machinery.resources import ResourceInfo
 from ropewalk.kube.machinery.schema import Schema
-from ropewalk.kube.machinery.strategy import ScalePaths, Strategy, keep
+from ropewalk.kube.machinery.strategy import ALL_METADATA, ScalePaths, Strategy
 
 _STANDARD_FINALIZERS = ("orphan", "foregroundDeletion", "kubernetes")
 _UNCHECKED = (
@@ -57,6 +57,8 @@ def _schema_of(version: Object) -> Object:
 class _Custom(Strategy):
     """What all custom resources share."""
 
+    status_keeps = (*ALL_METADATA, "deletionGracePeriodSeconds", "generateName")
+
     def __init__(self, schema: Object, info: ResourceInfo, scale: Object | None, *, terminating: bool) -> None:
         self._schema = schema
         self._status_schema: Object | None = (schema.get("properties") or {}).get("status")
@@ -80,14 +82,6 @@ class _Custom(Strategy):
         generation = metadata(old).get("generation", 1)
         changed = any(new.get(key) != old.get(key) for key in old.keys() | new.keys() if key != "metadata")
         new["metadata"]["generation"] = generation + 1 if changed else generation
-
-    def prepare_status_update(self, new: Object, old: Object) -> None:
-        """Of a custom resource the status alone is taken."""
-        super().prepare_status_update(new, old)
-        given = metadata(new)
-        new["metadata"] = dict(metadata(old))
-        for name in ("managedFields", "resourceVersion"):
-            keep(new["metadata"], given, name)
 
     async def before_create(self, obj: Object, api: Api, *, dry_run: bool) -> Callable[[], None] | None:
         if self._terminating:

@@ -130,6 +130,30 @@ async def test_status_and_scale(server: Server) -> None:
     assert (await server.get(f"{WIDGETS}/one")).json["spec"] == {"n": 4}
 
 
+async def test_the_status_of_a_definition_takes_metadata_along_that_nobody_owns(server: Server) -> None:
+    made = await define(server, definition())
+    labels = {"metadata": {"labels": {"a": "b"}}}
+    told = await server.patch(f"{CRDS}/{made['metadata']['name']}/status?fieldManager=me", labels, MERGE_PATCH)
+    assert told.json["metadata"]["labels"] == {"a": "b"}
+    assert "me" not in {entry["manager"] for entry in told.json["metadata"]["managedFields"]}
+
+
+async def test_the_status_of_a_custom_resource_takes_nothing_along(server: Server) -> None:
+    shape = fields(spec=fields(n=INTEGER), status=fields(n=INTEGER))
+    await define(server, definition(version(shape, subresources={"status": {}})))
+    made = (await server.post(WIDGETS, widget(spec={"n": 1}))).json
+    more = {"generateName": "x-", "labels": {"a": "b"}, "finalizers": ["example.com/f"], "annotations": {"a": "b"}}
+    told = await server.patch(f"{WIDGETS}/one/status", {"metadata": more, "status": {"n": 2}}, MERGE_PATCH)
+    kept = {key: value for key, value in told.json["metadata"].items() if key not in _WRITTEN}
+    assert (told.json["status"], kept) == (
+        {"n": 2},
+        {key: value for key, value in made["metadata"].items() if key not in _WRITTEN},
+    )
+
+
+_WRITTEN = ("managedFields", "resourceVersion")
+
+
 async def test_without_its_subresource_there_is_no_status_to_write(server: Server) -> None:
     await define(server, definition())
     await server.post(WIDGETS, widget())

@@ -16,7 +16,7 @@ from ropewalk.kube.kinds.cells import NAME
 from ropewalk.kube.machinery.errors import Cause, bad_request
 from ropewalk.kube.machinery.fields import ROOT, FieldErrors
 from ropewalk.kube.machinery.objects import Json, Object, annotations_of, at, metadata
-from ropewalk.kube.machinery.strategy import Column, Strategy
+from ropewalk.kube.machinery.strategy import STATUS_ALONE, Column, Strategy
 
 APPROVED = "api-approved.kubernetes.io"
 _WHY_APPROVED = "https://github.com/kubernetes/enhancements/pull/1111"
@@ -92,6 +92,8 @@ class CustomResourceDefinitions(Strategy):
     has_status = True
     has_generation = True
     allow_unconditional_update = False
+    reset_fields = STATUS_ALONE
+    """Yet metadata is taken with the status: kube-apiserver means to reset it, and does not."""
     kept_under = "apiextensions.k8s.io/customresourcedefinitions"
     columns = (
         NAME,
