@@ -39,24 +39,27 @@ def _asking(authorizer: Authorizer) -> Callable[[Object, str], Awaitable[bool]]:
 
 def _subject(pem: bytes) -> Subject:
     request = x509.load_pem_x509_csr(pem)
-    plain, others = _alternative_names(request)
     return Subject(
         next(iter(_texts(request, NameOID.COMMON_NAME)), ""),
         _texts(request, NameOID.ORGANIZATION_NAME),
-        (*plain, *others),
-        not others,
+        _alternatives(request),
     )
 
 
-def _alternative_names(request: x509.CertificateSigningRequest) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """(DNS names and addresses, everything else)."""
+_ALTERNATIVES: dict[type[x509.GeneralName], str] = {
+    x509.DNSName: "DNS",
+    x509.IPAddress: "IP",
+    x509.RFC822Name: "Email",
+    x509.UniformResourceIdentifier: "URI",
+}
+
+
+def _alternatives(request: x509.CertificateSigningRequest) -> frozenset[str]:
     try:
         names = request.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:
-        return (), ()
-    plain = tuple(str(name.value) for name in names if isinstance(name, x509.DNSName | x509.IPAddress))
-    others = tuple(str(name.value) for name in names if not isinstance(name, x509.DNSName | x509.IPAddress))
-    return plain, others
+        return frozenset()
+    return frozenset(_ALTERNATIVES[type(name)] for name in names if type(name) in _ALTERNATIVES)
 
 
 def _texts(request: x509.CertificateSigningRequest, oid: ObjectIdentifier) -> tuple[str, ...]:

@@ -25,11 +25,11 @@ CLIENT = "kubernetes.io/kube-apiserver-client"
 KUBELET_CLIENT = "kubernetes.io/kube-apiserver-client-kubelet"
 KUBELET_SERVING = "kubernetes.io/kubelet-serving"
 LEGACY = "kubernetes.io/legacy-unknown"
-SIGNERS = frozenset((CLIENT, KUBELET_CLIENT, KUBELET_SERVING, LEGACY))
-LONGEST_SECONDS = 365 * 86_400.0
+SHORTEST_SECONDS, LONGEST_SECONDS = 600.0, 365 * 86_400.0
+"""Of a certificate."""
 HOUR = 3600.0
 KEPT = {"Approved": HOUR, "Denied": HOUR, "Failed": HOUR, "": 24 * HOUR}
-"""Seconds after which a request in that state is removed."""
+"""Seconds after which a request that has come into that state is removed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +38,8 @@ class Subject:
 
     common_name: str
     organizations: tuple[str, ...]
-    names: tuple[str, ...]
-    """DNS names, addresses, mail addresses and URIs beside."""
-    plain_addresses: bool
-    """The names are DNS names and addresses only."""
+    alternatives: frozenset[str]
+    """What kinds of names it asks for beside: of DNS, Email, IP, URI."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,53 +79,41 @@ class CertificateRequests:
             await self._approve(request)
         elif "Approved" in conditions and not conditions & {"Denied", "Failed"}:
             await self._sign(request)
-        return await self._expire(request, conditions)
+        return await self._expire(request)
 
     async def _approve(self, request: Object) -> None:
         """A kubelet's request for its own client certificate, where its author may have one."""
         if at(request, "spec", "signerName") != KUBELET_CLIENT:
             return
         subject = self._subject(request)
-        if subject is None or not _is_node_client(subject, request):
+        if subject is None or _kubelet_client_problem(subject, _usages(request)):
             return
         own = at(request, "spec", "username") == subject.common_name
         for permission in ("selfnodeclient", "nodeclient") if own else ("nodeclient",):
             if await self._signer.may_approve(request, permission):
                 reason = "AutoApproved"
-                message = f"Auto approving {'self ' if permission.startswith('self') else ''}kubelet client certificate"
+                whose = "self kubelet" if permission == "selfnodeclient" else "kubelet"
+                message = f"Auto approving {whose} client certificate after SubjectAccessReview."
                 await self._update(request, "approval", _condition("Approved", reason, message, self._clock.wall()))
                 return
 
     async def _sign(self, request: Object) -> None:
         signer = at(request, "spec", "signerName")
-        if signer not in SIGNERS or at(request, "status", "certificate"):
+        subject = self._subject(request)
+        if signer not in _PROBLEMS or at(request, "status", "certificate") or subject is None:
             return
-        problem = self._problem(request, signer)
+        problem = _PROBLEMS[signer](subject, _usages(request))
         if problem:
             now = self._clock.wall()
             await self._update(request, "status", _condition("Failed", "SignerValidationFailure", problem, now))
             return
-        seconds = min(float(at(request, "spec", "expirationSeconds") or LONGEST_SECONDS), LONGEST_SECONDS)
+        asked = float(at(request, "spec", "expirationSeconds") or LONGEST_SECONDS)
+        seconds = min(max(asked, SHORTEST_SECONDS), LONGEST_SECONDS)
         pem = b64decode(request["spec"]["request"])
         certificate = self._signer.sign(pem, seconds, at(request, "spec", "usages") or [])
         changed = copied(request)
         changed.setdefault("status", {})["certificate"] = b64encode(certificate).decode()
         await self._write(changed, "status")
-
-    def _problem(self, request: Object, signer: str) -> str:
-        """Why this signer signs no such request; "" where it does."""
-        subject = self._subject(request)
-        if subject is None:
-            return "unable to parse csr"
-        usages = set(at(request, "spec", "usages") or ())
-        if signer == KUBELET_CLIENT:
-            return "" if _is_node_client(subject, request) else "the request is no kubelet's client certificate"
-        if signer == KUBELET_SERVING:
-            return _serving_problem(subject, usages, request)
-        if signer == CLIENT:
-            extra = usages - {"digital signature", "key encipherment", "client auth"}
-            return f"invalid usages for client certificate: {sorted(usages)}" if extra else ""
-        return ""
 
     def _subject(self, request: Object) -> Subject | None:
         try:
@@ -135,10 +121,9 @@ class CertificateRequests:
         except ValueError:
             return None
 
-    async def _expire(self, request: Object, conditions: set[str]) -> Result:
-        state = next((state for state in ("Failed", "Denied", "Approved") if state in conditions), "")
-        age = self._clock.wall() - times.parse(metadata(request)["creationTimestamp"])
-        left = KEPT[state] - age
+    async def _expire(self, request: Object) -> Result:
+        state, since = _state(request)
+        left = KEPT[state] - (self._clock.wall() - times.parse(since))
         if left > 0:
             return RequeueAfter(left)
         await self._api.delete(REQUESTS, "", metadata(request)["name"], uid=metadata(request)["uid"])
@@ -171,26 +156,65 @@ def _condition(kind: str, reason: str, message: str, now: float) -> Object:
     }
 
 
-def _is_node_client(subject: Subject, request: Object) -> bool:
-    usages = set(at(request, "spec", "usages") or ())
-    return (
-        subject.organizations == ("system:nodes",)
-        and subject.common_name.startswith("system:node:")
-        and not subject.names
-        and usages in ({"digital signature", "client auth"}, {"digital signature", "key encipherment", "client auth"})
-    )
+def _state(request: Object) -> tuple[str, str]:
+    """What has become of it, and since when."""
+    made: str = metadata(request)["creationTimestamp"]
+    told = {condition["type"]: condition for condition in at(request, "status", "conditions") or ()}
+    state = next((state for state in ("Failed", "Denied", "Approved") if state in told), "")
+    return state, told[state].get("lastUpdateTime") or made if state else made
 
 
-def _serving_problem(subject: Subject, usages: set[str], request: Object) -> str:
+# --- what a signer signs; "" where it does
+
+
+def _usages(request: Object) -> frozenset[str]:
+    return frozenset(at(request, "spec", "usages") or ())
+
+
+def _kubelet_client_problem(subject: Subject, usages: frozenset[str]) -> str:
     if subject.organizations != ("system:nodes",):
-        return "subject organization is not system:nodes"
+        return _NO_NODE
+    for kind in ("DNS", "Email", "IP", "URI"):
+        if kind in subject.alternatives:
+            return f"{kind} subjectAltNames are not allowed"
     if not subject.common_name.startswith("system:node:"):
-        return 'subject common name does not begin with "system:node:"'
-    if subject.common_name != at(request, "spec", "username"):
-        return "subject common name is not the requesting node's"
-    if not subject.names:
+        return _NO_NODE_NAME
+    return _usage_problem(usages, "client auth")
+
+
+def _kubelet_serving_problem(subject: Subject, usages: frozenset[str]) -> str:
+    if subject.organizations != ("system:nodes",):
+        return _NO_NODE
+    if not subject.alternatives & {"DNS", "IP"}:
         return "DNS or IP subjectAltName is required"
-    if not subject.plain_addresses:
-        return "subjectAltNames other than DNS names and IP addresses are not allowed"
-    allowed = ({"digital signature", "server auth"}, {"digital signature", "key encipherment", "server auth"})
-    return "" if usages in allowed else f"invalid usages for a kubelet's serving certificate: {sorted(usages)}"
+    for kind in ("Email", "URI"):
+        if kind in subject.alternatives:
+            return f"{kind} subjectAltNames are not allowed"
+    named = subject.common_name.startswith("system:node:")
+    return _usage_problem(usages, "server auth") or ("" if named else _NO_NODE_NAME)
+
+
+_NO_NODE = "subject organization is not system:nodes"
+_NO_NODE_NAME = "subject common name does not begin with system:node:"
+
+
+def _usage_problem(usages: frozenset[str], purpose: str) -> str:
+    required = {"digital signature", "key encipherment", purpose}
+    if usages in (required, required - {"key encipherment"}):
+        return ""
+    return f"usages did not match [{' '.join(sorted(required))}]"
+
+
+def _client_problem(subject: Subject, usages: frozenset[str]) -> str:
+    extra = sorted(usages - {"digital signature", "key encipherment", "client auth"})
+    if extra:
+        return f"invalid usage for client certificate: {extra[0]}"
+    return "" if "client auth" in usages else "missing required usage for client certificate: client auth"
+
+
+_PROBLEMS: dict[str, Callable[[Subject, frozenset[str]], str]] = {
+    CLIENT: _client_problem,
+    KUBELET_CLIENT: _kubelet_client_problem,
+    KUBELET_SERVING: _kubelet_serving_problem,
+    LEGACY: lambda subject, usages: "",
+}

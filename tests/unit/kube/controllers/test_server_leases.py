@@ -2,30 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
-
 from ropewalk.base.clock import VirtualClock
 from ropewalk.kube.controllers.server_leases import LEASE_SECONDS, LEASES, NAMESPACE, ServerLeases, identity
 from ropewalk.kube.machinery import times
 from support.kube_api import MemoryApi
-
-
-@asynccontextmanager
-async def running(api: MemoryApi, clock: VirtualClock, holder: str) -> AsyncIterator[None]:
-    task = asyncio.ensure_future(ServerLeases(api, "host", holder, clock).run())
-    try:
-        yield
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
+from support.running import running
 
 
 async def test_a_lease_is_made_and_renewed_in_place() -> None:
     api, clock = MemoryApi(), VirtualClock()
-    async with running(api, clock, "a:1"):
+    async with running(ServerLeases(api, "host", "a:1", clock)):
         await clock.advance(1)
         first = await api.get(LEASES, NAMESPACE, identity("a:1"))
         await clock.advance(30)
@@ -38,9 +24,9 @@ async def test_a_lease_is_made_and_renewed_in_place() -> None:
 
 async def test_a_lease_that_ran_out_is_removed_by_whoever_lives() -> None:
     api, clock = MemoryApi(), VirtualClock()
-    async with running(api, clock, "dead:1"):
+    async with running(ServerLeases(api, "host", "dead:1", clock)):
         await clock.advance(1)
-    async with running(api, clock, "alive:2"):
+    async with running(ServerLeases(api, "host", "alive:2", clock)):
         await clock.advance(LEASE_SECONDS / 2)
         names = {lease["metadata"]["name"] for lease in await api.list(LEASES, NAMESPACE)}
         assert names == {identity("dead:1"), identity("alive:2")}
