@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 from ropewalk.base.http.messages import Request, Response
 from ropewalk.kube.machinery import errors
@@ -29,10 +30,11 @@ PODS, SERVICES = GroupResource("", "pods"), GroupResource("", "services")
 SLICES = GroupResource("discovery.k8s.io", "endpointslices")
 SERVICE_NAME = "kubernetes.io/service-name"
 OPTIONS = {
-    "exec": "PodExecOptions",
-    "attach": "PodAttachOptions",
-    "portforward": "PodPortForwardOptions",
-    "proxy": "PodProxyOptions",
+    (PODS, "exec"): "PodExecOptions",
+    (PODS, "attach"): "PodAttachOptions",
+    (PODS, "portforward"): "PodPortForwardOptions",
+    (PODS, "proxy"): "PodProxyOptions",
+    (SERVICES, "proxy"): "ServiceProxyOptions",
 }
 _FLAGS = ("stdin", "stdout", "stderr", "tty")
 
@@ -85,15 +87,17 @@ class Connectors:
 
     async def _admit(self, served: Served, exchange: Exchange) -> None:
         route = exchange.route
-        kind = GroupVersionKind("", "v1", OPTIONS[route.subresource])
+        kind = GroupVersionKind("", "v1", OPTIONS[served.info.group_resource, route.subresource])
         given: Object = {"kind": kind.kind, "apiVersion": "v1"}
         for flag in _FLAGS:
             if exchange.query.get(flag, ["false"])[0] in ("true", "1"):
                 given[flag] = True
-        for name in ("command", "container", "path"):
+        for name in ("command", "container"):
             values = exchange.query.get(name)
             if values:
                 given[name] = values if name == "command" else values[0]
+        if route.rest:
+            given["path"] = unquote(route.rest)
         admission = Admission(
             exchange.call,
             "CONNECT",
@@ -127,13 +131,17 @@ class Connectors:
         route = exchange.route
         wanted = proxy.named(route.name, "service")
         service = await self._api.get(SERVICES, route.namespace, wanted.name)
+        await self._admit(served, exchange)
+        all_slices, pods = self._api.cache(SLICES), self._api.cache(PODS)
+        await all_slices.synced()  # they may be asked for the first time
+        await pods.synced()
         slices = [
             found
-            for found in self._api.cache(SLICES).all(route.namespace)
+            for found in all_slices.all(route.namespace)
             if (found["metadata"].get("labels") or {}).get(SERVICE_NAME) == wanted.name
         ]
         for pod_name, port in proxy.service_endpoints(wanted, service, slices):
-            pod = self._api.cache(PODS).get(route.namespace, pod_name)
+            pod = pods.get(route.namespace, pod_name)
             if pod is not None:
                 chosen = replace(wanted, port=str(port))
                 return await self._streams.proxy(exchange.request, pod, chosen, route.rest or "/", _prefix(exchange))
