@@ -58,14 +58,14 @@ def saying(status: str, *lines: str, body: str = "hello") -> Callable[[bytes], A
 @pytest.mark.parametrize(
     ("status", "lines", "expected"),
     [
-        ("200 OK", (), Answer(True, "hello")),
-        ("204 No Content", (), Answer(True, "")),
-        ("404 Not Found", (), Answer(False, "HTTP probe failed with statuscode: 404")),
-        ("503 Busy", (), Answer(False, "HTTP probe failed with statuscode: 503")),
+        ("200 OK", (), Answer(True, "hello", reached=True)),
+        ("204 No Content", (), Answer(True, "", reached=True)),
+        ("404 Not Found", (), Answer(False, "HTTP probe failed with statuscode: 404", reached=True)),
+        ("503 Busy", (), Answer(False, "HTTP probe failed with statuscode: 503", reached=True)),
         (
             "302 Found",
             ("Location: http://elsewhere.example/",),
-            Answer(True, "Probe terminated redirects, Response body: hello", warning=True),
+            Answer(True, "Probe terminated redirects, Response body: hello", warning=True, reached=True),
         ),
     ],
 )
@@ -82,7 +82,7 @@ async def test_a_redirect_within_the_host_is_followed() -> None:
         return b"HTTP/1.1 301 Moved\r\nLocation: /ready\r\nContent-Length: 0\r\n\r\n"
 
     async with serving(answer) as (port, asked):
-        assert await put(HttpGet(port, "/old")) == Answer(True, "ok")
+        assert await put(HttpGet(port, "/old")) == Answer(True, "ok", reached=True)
         assert len(asked) == 2
 
 

@@ -86,6 +86,8 @@ class PastRun(Record, frozen=True):
     started_at: float = 0.0
     """0: it never came to run."""
     finished_at: float = 0.0
+    message: str = ""
+    """Its last words."""
 
 
 class NoteKind(Enum):
@@ -95,7 +97,9 @@ class NoteKind(Enum):
     PROBE_WARNED = "probe-warned"
     """It succeeded, with something to say."""
     STOPPING = "stopping"
-    """The container is stopped: with `probe`, because that failed; else because its workload ends."""
+    """The container is stopped: with `probe`, because that failed; with `text`, because its first hook did; else
+    because its workload ends.
+    """
     RESTART_DELAYED = "restart-delayed"
     PULL_FAILED = "pull-failed"
     PULL_DELAYED = "pull-delayed"
@@ -103,6 +107,8 @@ class NoteKind(Enum):
     NOT_SANDBOXED = "not-sandboxed"
     NOT_CREATED = "not-created"
     NOT_STARTED = "not-started"
+    START_HOOK_FAILED = "start-hook-failed"
+    STOP_HOOK_FAILED = "stop-hook-failed"
 
 
 class Note(Record, frozen=True):
@@ -141,6 +147,8 @@ class ContainerStatus(Record, frozen=True):
     """`reason` says more."""
     not_started: bool = False
     """EXITED without having run: the runtime could not start it."""
+    message: str = ""
+    """EXITED: its last words."""
     next_start_at: float = 0.0
     """EXITED, and to be started again then; 0 where it will not be."""
     last: PastRun | None = None

@@ -129,6 +129,20 @@ Question = Union[HttpGet, TcpConnect, GrpcHealth]
 """What the agent asks a workload over its network."""
 
 
+class RunCommand(Record, frozen=True, tag="command", tag_field="type"):
+    """Run inside the container. Without words it fails."""
+
+    command: tuple[str, ...]
+
+
+class Pause(Record, frozen=True, tag="pause", tag_field="type"):
+    seconds: float
+
+
+Hook = Union[RunCommand, HttpGet, Pause]
+"""What the agent does at a turn of a container's life. Any answer to an HttpGet is good."""
+
+
 class ProbeKind(Enum):
     """What a probe's verdict means."""
 
@@ -253,6 +267,15 @@ class Container(Record, frozen=True):
     start_timeout: float = 0.0
     """Seconds its dependencies may take before the workload gives up; 0 waits for ever."""
     stop_timeout: float = 30.0
+    """`before_stop` included."""
+    after_start: Hook | None = None
+    """It does not count as started before this has succeeded; a failure stops it."""
+    before_stop: Hook | None = None
+    """Before its stop signal; a failure is noted."""
+    message_path: str = ""
+    """A file inside it that it may write its last words to; "" for none."""
+    message_from_log: bool = False
+    """Where it wrote none and failed, the end of its output are its last words."""
     stop_signal: str = ""
     """"" takes the image's STOPSIGNAL, else SIGTERM."""
     pull_credentials: str = ""

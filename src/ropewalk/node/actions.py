@@ -15,8 +15,10 @@ from ropewalk.base.errors import Retryable
 from ropewalk.base.log import logger
 from ropewalk.model.host import HostNetwork
 from ropewalk.model.ids import VpcId
+from ropewalk.model.status import ContainerPhase
 from ropewalk.model.workload import Container, Probe, PullRule, Workload
 from ropewalk.node.folders import Folders
+from ropewalk.node.hooks import Hooks
 from ropewalk.node.pulls import Pulls
 from ropewalk.node.runner import Runner
 from ropewalk.node.runtime import (
@@ -36,6 +38,7 @@ from ropewalk.node.runtime import (
 from ropewalk.node.runtime import PullFailed as PullBroke
 from ropewalk.planning import lifecycle_records as words
 from ropewalk.planning.lifecycle_events import LOST_EXIT_CODE
+from ropewalk.planning.lifecycle_rules import STOP_MINIMUM
 
 log = logger(__name__)
 
@@ -103,6 +106,7 @@ class Performer:
         self._registry_auth = registry_auth
         self._starts = asyncio.Semaphore(max(1, 2 * cores))
         self._pulls = Pulls(runtime.pull)
+        self._hooks = Hooks(runtime, clock)
         self._images: dict[tuple[str, str], ImageInfo] = {}
 
     async def perform(self, runner: Runner, action: words.Action) -> None:
@@ -116,10 +120,13 @@ class Performer:
             await self._stop(runner, action)
         elif isinstance(action, words.RunProbe):
             await self._probe(runner, action)
+        elif isinstance(action, words.RunHook):
+            await self._after_start(runner, action)
         else:
             await self._clean(runner)
 
     def forget(self, uid: str) -> None:
+        self._hooks.forget(uid)
         self._images = {key: info for key, info in self._images.items() if key[0] != uid}
 
     # --- sandbox
@@ -210,6 +217,7 @@ class Performer:
                 setup = ContainerSetup(
                     environment=self._documents.environment(workload, container),
                     volumes=self._folders.volumes(workload),
+                    files=self._folders.files(workload, container, action.attempt),
                     log_path=self._folders.log_path(container.name, action.attempt),
                 )
                 identity = await self._runtime.create_container(
@@ -246,8 +254,14 @@ class Performer:
         if current is None or not current.runtime_id or current.attempt != action.attempt:
             await self._clock.sleep(RETRY_SECONDS)
             return
+        hook = runner.state.workload.container(action.container).before_stop
         try:
             grace = max(0.0, action.deadline - self._now())
+            if hook is not None and grace and current.phase is ContainerPhase.RUNNING:
+                failure = await self._hooks.before_stop(hook, runner.uid, current.runtime_id, grace)
+                if failure:
+                    runner.post(words.HookEnded(action.container, action.attempt, failure, before_stop=True))
+                grace = max(STOP_MINIMUM, action.deadline - self._now())
             await self._runtime.stop(current.runtime_id, action.signal, grace)
             found = await self._runtime.status(current.runtime_id)
         except NoSuchContainer:
@@ -263,6 +277,18 @@ class Performer:
             await self._clock.sleep(RETRY_SECONDS)
         else:
             observe(runner, found)
+
+    async def _after_start(self, runner: Runner, action: words.RunHook) -> None:
+        current = runner.state.container(action.container)
+        hook = runner.state.workload.container(action.container).after_start
+        if current is None:
+            return
+        try:
+            failure = "" if hook is None else await self._hooks.run(hook, current.runtime_id)
+        except RuntimeFailure:
+            await self._clock.sleep(RETRY_SECONDS)
+            return
+        runner.post(words.HookEnded(action.container, action.attempt, failure))
 
     async def _probe(self, runner: Runner, action: words.RunProbe) -> None:
         current = runner.state.container(action.container)

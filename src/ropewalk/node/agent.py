@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -31,6 +32,7 @@ from ropewalk.node.credentials import CredentialCache
 from ropewalk.node.documents import DocumentServers
 from ropewalk.node.folders import Folders
 from ropewalk.node.journal import Journal
+from ropewalk.node.last_words import last_words
 from ropewalk.node.logs import LogPump
 from ropewalk.node.runner import STATE_KEY, Runner
 from ropewalk.node.runtime import ContainerExited, Runtime, RuntimeFailure, RuntimeInfo
@@ -203,6 +205,7 @@ class MachineAgent:
             save=self._ports.journal.put,
             perform=self._performer.perform,
             changed=self._changed,
+            last_words=partial(last_words, self._folders),
         )
         if adopted:
             runner.durable = state

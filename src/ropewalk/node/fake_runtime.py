@@ -262,7 +262,7 @@ class FakeRuntime:
         await self._clock.sleep(min(outcome.seconds, timeout))
         if outcome.seconds > timeout:
             return Answer(False, f"no answer within {timeout:g} s")
-        return Answer(outcome.code == 0, outcome.output.decode(errors="replace"))
+        return Answer(outcome.code == 0, outcome.output.decode(errors="replace"), reached=outcome.code == 0)
 
     async def remove_container(self, container_id: str) -> None:
         self._check()

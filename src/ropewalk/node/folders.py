@@ -2,6 +2,7 @@
 
     <root>/logs/<uid>/<container>/<attempt>.log
     <root>/volumes/<uid>/<volume>/
+    <root>/messages/<uid>/<container>/<attempt>       what it may write its last words to
 
 A simulated machine has no root: it keeps no files, and every path is "".
 """
@@ -11,7 +12,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from ropewalk.model.workload import Workload
+from ropewalk.model.workload import Container, Workload
 
 
 class Folders:
@@ -47,9 +48,23 @@ class Folders:
                 # Any user of any container of the workload may write, as on a fresh Docker volume of root's image.
                 folder.chmod(0o777)
 
+    def message(self, uid: str, container: str, attempt: int) -> str:
+        return "" if self._root is None else str(self._root / "messages" / _safe(uid) / _safe(container) / str(attempt))
+
+    def files(self, workload: Workload, container: Container, attempt: int) -> dict[str, str]:
+        """Path in the container → file of the machine, made if it is not there: blocking."""
+        if self._root is None or not container.message_path:
+            return {}
+        path = Path(self.message(workload.uid, container.name, attempt))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+        path.chmod(0o666)  # whoever the container runs as
+        return {container.message_path: str(path)}
+
     def remove_volumes(self, uid: str) -> None:
         if self._root is not None:
-            shutil.rmtree(self._root / "volumes" / _safe(uid), ignore_errors=True)
+            for kind in ("volumes", "messages"):
+                shutil.rmtree(self._root / kind / _safe(uid), ignore_errors=True)
 
     def remove_logs(self, uid: str) -> None:
         if self._root is not None:

@@ -149,10 +149,10 @@ async def _followed(question: HttpGet, url: str, host: str, dial: Dial) -> Answe
                 continue
         text = response.body[:BODY].decode(errors="replace")
         if 300 <= response.status < 400:
-            return Answer(True, f"Probe terminated redirects, Response body: {text}", warning=True)
+            return Answer(True, f"Probe terminated redirects, Response body: {text}", warning=True, reached=True)
         if 200 <= response.status < 300:
-            return Answer(True, text)
-        return Answer(False, f"HTTP probe failed with statuscode: {response.status}")
+            return Answer(True, text, reached=True)
+        return Answer(False, f"HTTP probe failed with statuscode: {response.status}", reached=True)
     return Answer(False, f'Get "{url}": stopped after {REDIRECTS} redirects')
 
 

@@ -16,18 +16,22 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 
 import msgspec
+from msgspec.structs import replace
 
 from ropewalk.base.clock import Clock
 from ropewalk.base.log import logger
 from ropewalk.model.status import ContainerPhase, WorkloadPhase, WorkloadStatus
+from ropewalk.model.workload import Workload
 from ropewalk.planning import lifecycle
 from ropewalk.planning.lifecycle_records import (
     Action,
     Clean,
     Event,
+    Exited,
     Launch,
     Prepare,
     Pull,
+    RunHook,
     RunProbe,
     State,
     Stop,
@@ -37,7 +41,7 @@ from ropewalk.planning.lifecycle_records import (
 log = logger(__name__)
 
 STATE_KEY = "workload/"
-_CANCELLABLE = (Pull, RunProbe)
+_CANCELLABLE = (Pull, RunHook, RunProbe)
 _BEFORE_CLEAN = (Prepare, Launch, Stop)
 """What must have settled before a workload is cleaned away, so that nothing is made behind the broom."""
 RETRY_SECONDS = 1.0
@@ -55,6 +59,7 @@ class Runner:
         save: Callable[[str, bytes], Awaitable[None]],
         perform: Perform,
         changed: Callable[[Runner], None],
+        last_words: Callable[[Workload, str, int, int], str],
     ) -> None:
         self.state = state
         self.durable: State | None = None
@@ -64,6 +69,7 @@ class Runner:
         self._save = save
         self._perform = perform
         self._changed = changed
+        self._last_words = last_words
         self._inbox: deque[Event] = deque()
         self._news = asyncio.Event()
         self._under_way: dict[Action, asyncio.Task[None]] = {}
@@ -94,7 +100,10 @@ class Runner:
             self._news.set()
 
     def post(self, event: Event) -> None:
-        """Hand in a fact. Never waits."""
+        """Hand in a fact. Never waits. To an exit belong the container's last words: they are read here."""
+        if isinstance(event, Exited) and self.state.container(event.container) is not None:
+            said = self._last_words(self.state.workload, event.container, event.attempt, event.exit_code)
+            event = replace(event, message=said)
         self._inbox.append(event)
         self._news.set()
 

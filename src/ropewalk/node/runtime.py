@@ -159,6 +159,8 @@ class ContainerSetup:
     """(name, value), before the container's own variables: the container's win."""
     volumes: Mapping[str, str] = field(default_factory=dict)
     """Volume name → folder of the machine that backs it."""
+    files: Mapping[str, str] = field(default_factory=dict)
+    """Path in the container → file of the machine that it may write."""
     log_path: str = ""
     """Relative to the sandbox's log folder; the runtime writes lines `<RFC 3339 nano> <stdout|stderr> <F|P> <text>`."""
 
@@ -179,6 +181,8 @@ class Answer:
     text: str = ""
     """Why it is not good, or (`warning`) what is odd about it."""
     warning: bool = False
+    reached: bool = False
+    """Somebody answered, well or not."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,7 @@ from ropewalk.planning.lifecycle_records import (
     Launch,
     Prepare,
     Pull,
+    RunHook,
     RunProbe,
     State,
     Stop,
@@ -167,6 +168,8 @@ def actions(state: State, now: float) -> tuple[Action, ...]:
             continue
         elif container.alive and container.stop_at:
             wanted.append(_stop(state, spec, container))
+        elif container.phase is ContainerPhase.RUNNING and not container.hooked:
+            wanted.append(RunHook(container.name, container.attempt))
         elif container.phase is ContainerPhase.RUNNING:
             wanted += [
                 RunProbe(container.name, container.attempt, container.probing(kind).asked, kind)
@@ -268,6 +271,7 @@ def _container_status(spec: Container, container: ContainerState) -> ContainerSt
         up=container.up and container.phase is ContainerPhase.RUNNING,
         waiting=Waiting.HELD if held else container.waiting,
         not_started=container.not_started,
+        message=container.message,
         next_start_at=container.restart_at if container.phase is ContainerPhase.EXITED and not container.final else 0.0,
         last=container.last,
     )

@@ -51,13 +51,13 @@ def note(state: State, kind: NoteKind, container: str, text: str, now: float, pr
     return replace(state, notes=(*others[-(NOTES_KEPT - 1) :], found), noted=state.noted + 1)
 
 
-def stop_one(state: State, name: str, failed: ProbeKind, now: float) -> State:
-    """Stop one container because a probe of it failed; what its end means is decided when it has ended."""
+def stop_one(state: State, name: str, failed: ProbeKind | None, now: float, text: str = "") -> State:
+    """Stop one container because a probe or hook of it failed; what its end means is decided when it has ended."""
     container = state.container(name)
     if container is None or state.ending or container.stop_at:
         return state
     state = with_container(state, replace(container, failed=failed, stop_at=now))
-    return note(state, NoteKind.STOPPING, name, "", now, failed)
+    return note(state, NoteKind.STOPPING, name, text, now, failed)
 
 
 def fresh(container: ContainerState) -> ContainerState:
@@ -69,6 +69,7 @@ def fresh(container: ContainerState) -> ContainerState:
         last=past(container),
         exit_code=None,
         reason="",
+        message="",
         out_of_memory=False,
         not_started=False,
         started_at=0.0,
@@ -84,4 +85,5 @@ def past(container: ContainerState) -> PastRun:
         out_of_memory=container.out_of_memory,
         started_at=0.0 if container.not_started else container.started_at,
         finished_at=container.finished_at,
+        message=container.message,
     )

@@ -14,21 +14,46 @@ from ropewalk.model.status import ContainerPhase, Health, NoteKind
 from ropewalk.model.workload import Container, Probe, ProbeKind
 from ropewalk.planning import lifecycle_rules as rules
 from ropewalk.planning.lifecycle_changes import note, stop_one, with_container
-from ropewalk.planning.lifecycle_records import ContainerState, Probed, Probing, State
+from ropewalk.planning.lifecycle_records import ContainerState, HookEnded, Probed, Probing, State
 
 
 def begun(spec: Container, container: ContainerState, now: float) -> ContainerState:
-    """The container as it has just started: nothing known of its probes; up at once where no startup probe waits."""
+    """The container as it has just started: nothing known of its probes; up at once where neither a hook nor a startup
+    probe waits.
+    """
     container = replace(
         container,
         health=Health.UNKNOWN,
         readiness=Probing(),
         liveness=Probing(),
-        startup=Probing(at=_first(spec.startup, container, now)) if spec.startup else Probing(),
+        startup=Probing(),
         up=False,
         failed=None,
+        hooked=False,
     )
-    return container if spec.startup else up(spec, container, now)
+    return container if spec.after_start is not None else hooked(spec, container, now)
+
+
+def hooked(spec: Container, container: ContainerState, now: float) -> ContainerState:
+    """Nothing is left to be done after its start: probes begin."""
+    container = replace(container, hooked=True)
+    if spec.startup is None:
+        return up(spec, container, now)
+    return replace(container, startup=Probing(at=_first(spec.startup, container, now)))
+
+
+def hook_ended(state: State, event: HookEnded, now: float) -> State:
+    container = state.container(event.container)
+    if container is None or container.attempt != event.attempt:
+        return state
+    if event.before_stop:
+        return note(state, NoteKind.STOP_HOOK_FAILED, event.container, event.failure, now) if event.failure else state
+    if container.hooked or container.phase is not ContainerPhase.RUNNING:
+        return state
+    if event.failure:
+        state = note(state, NoteKind.START_HOOK_FAILED, event.container, event.failure, now)
+        return stop_one(state, event.container, None, now, "hook")
+    return with_container(state, hooked(state.workload.container(event.container), container, now))
 
 
 def up(spec: Container, container: ContainerState, now: float) -> ContainerState:
@@ -55,7 +80,7 @@ def probed(state: State, event: Probed, now: float) -> State:
         return state
     spec = state.workload.container(event.container)
     probe = spec.probe(event.kind)
-    if probe is None or container.phase is not ContainerPhase.RUNNING or container.failed is not None:
+    if probe is None or container.phase is not ContainerPhase.RUNNING or container.stop_at:
         return state
     if (event.kind is ProbeKind.STARTUP) is container.up:
         return state

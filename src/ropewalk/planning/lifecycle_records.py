@@ -47,6 +47,7 @@ class ContainerState(Record, frozen=True):
     pid: int = 0
     exit_code: int | None = None
     reason: str = ""
+    message: str = ""
     out_of_memory: bool = False
     health: Health = Health.UNKNOWN
     health_changed_at: float = 0.0
@@ -59,6 +60,8 @@ class ContainerState(Record, frozen=True):
     """It was so in this attempt or an earlier one."""
     failed: ProbeKind | None = None
     """Whose failure stops it."""
+    hooked: bool = False
+    """Nothing is left to be done of what is wanted after its start."""
     not_started: bool = False
     """EXITED, because the runtime could not start it."""
     last: PastRun | None = None
@@ -198,6 +201,17 @@ class Exited(Record, frozen=True):
     at: float
     out_of_memory: bool = False
     reason: str = ""
+    message: str = ""
+    """Its last words."""
+
+
+class HookEnded(Record, frozen=True):
+    """What was to be done after the start (`before_stop`: before the stop) is done, or has failed."""
+
+    container: str
+    attempt: int
+    failure: str = ""
+    before_stop: bool = False
 
 
 class Probed(Record, frozen=True):
@@ -237,6 +251,7 @@ Event = Union[
     Created,
     Started,
     Exited,
+    HookEnded,
     Probed,
     StorageExceeded,
     Cleaned,
@@ -282,8 +297,15 @@ class RunProbe(Record, frozen=True):
     kind: ProbeKind = ProbeKind.READINESS
 
 
+class RunHook(Record, frozen=True):
+    """Do what is wanted after the container's start."""
+
+    container: str
+    attempt: int
+
+
 class Clean(Record, frozen=True):
     """Remove sandbox, containers, interface, folders."""
 
 
-Action = Union[Prepare, Pull, Launch, Stop, RunProbe, Clean]
+Action = Union[Prepare, Pull, Launch, Stop, RunProbe, RunHook, Clean]

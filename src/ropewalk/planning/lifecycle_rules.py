@@ -147,7 +147,7 @@ def probes_due(spec: Container, container: ContainerState) -> list[tuple[ProbeKi
     """Which probes of a running container go on, and when each is next. A startup probe goes first and alone; none
     goes on where one has failed for good.
     """
-    if container.phase is not ContainerPhase.RUNNING or container.failed is not None:
+    if container.phase is not ContainerPhase.RUNNING or container.stop_at or not container.hooked:
         return []
     kinds = (ProbeKind.READINESS, ProbeKind.LIVENESS) if container.up else (ProbeKind.STARTUP,)
     return [(kind, container.probing(kind).at) for kind in kinds if spec.probe(kind) is not None]

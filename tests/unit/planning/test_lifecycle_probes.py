@@ -17,6 +17,7 @@ from ropewalk.model.workload import (
     Probe,
     ProbeKind,
     RestartRule,
+    RunCommand,
     StartCondition,
 )
 from ropewalk.planning import lifecycle
@@ -205,3 +206,29 @@ def test_notes_are_few_and_count_their_repeats() -> None:
     assert len(drive.state.notes) == NOTES_KEPT
     ids = [note.id for note in drive.state.notes]
     assert len(set(ids)) == NOTES_KEPT and max(ids) == drive.state.noted
+
+
+def test_a_container_is_up_once_its_first_hook_has_succeeded() -> None:
+    drive = up(podlike(after_start=RunCommand(("x",)), liveness=every()))
+    assert drive.actions == (words.RunHook("app", 0),) and not lifecycle.status(drive.state).containers[0].up
+    drive.tell(words.HookEnded("app", 0), 3)
+    assert lifecycle.status(drive.state).containers[0].up and asked(drive) == [LIVENESS]
+
+
+def test_a_failed_first_hook_stops_the_container_and_it_is_tried_again() -> None:
+    drive = up(podlike(after_start=RunCommand(("x",)), stop_timeout=9.0))
+    drive.tell(words.HookEnded("app", 0, "exited with 1"))
+    assert drive.actions == (words.Stop("app", 0, "", drive.now + 9.0),)
+    assert [note.kind for note in drive.state.notes] == [NoteKind.START_HOOK_FAILED, NoteKind.STOPPING]
+    drive.exit("app", 143)
+    assert drive.wanted(words.Launch) == ["app"]
+    drive.start("app", 1).tell(words.HookEnded("app", 0, "late news of the first run"))
+    assert drive.actions == (words.RunHook("app", 1),)
+
+
+def test_last_words_go_with_the_run_that_said_them() -> None:
+    drive = up(podlike()).exit("app", 1, message="out of luck")
+    assert lifecycle.status(drive.state).containers[0].message == "out of luck"
+    drive.start("app", 1)
+    report = lifecycle.status(drive.state).containers[0]
+    assert report.message == "" and report.last is not None and report.last.message == "out of luck"

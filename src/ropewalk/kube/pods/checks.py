@@ -1,5 +1,6 @@
-"""Probes of a pod's containers in the waist's terms. Pure.
-https://kubernetes.io/docs/concepts/workloads/pods/probes/
+"""Probes and hooks of a pod's containers in the waist's terms. Pure.
+https://kubernetes.io/docs/concepts/workloads/pods/probes/ and
+https://kubernetes.io/docs/concepts/containers/container-lifecycle-hooks/
 """
 
 from __future__ import annotations
@@ -7,7 +8,7 @@ from __future__ import annotations
 from ropewalk.kube.machinery.objects import Object
 from ropewalk.kube.pods.references import expanded
 from ropewalk.kube.pods.refusals import Refused
-from ropewalk.model.workload import GrpcHealth, HttpGet, Probe, Question, TcpConnect
+from ropewalk.model.workload import GrpcHealth, Hook, HttpGet, Pause, Probe, Question, RunCommand, TcpConnect
 
 
 def probe(container: Object, key: str) -> Probe | None:
@@ -40,6 +41,20 @@ def _asked(container: Object, given: Object) -> tuple[tuple[str, ...], Question 
         return (), TcpConnect(port_of(container, tcp.get("port")), tcp.get("host") or "")
     grpc = given.get("grpc") or {}
     return (), GrpcHealth(port_of(container, grpc.get("port")), grpc.get("service") or "")
+
+
+def hook(container: Object, turn: str) -> Hook | None:
+    """`turn`: "postStart" or "preStop". `tcpSocket` is a hook that always fails, as the kubelet has it. Raises
+    `Refused`.
+    """
+    given = (container.get("lifecycle") or {}).get(turn)
+    if not given:
+        return None
+    if "httpGet" in given:
+        return http_get(container, given["httpGet"])
+    if "sleep" in given:
+        return Pause(float(given["sleep"].get("seconds") or 0))
+    return RunCommand(tuple((given.get("exec") or {}).get("command") or ()))
 
 
 def http_get(container: Object, given: Object) -> HttpGet:

@@ -100,8 +100,9 @@ class Reporter:
         else:
             reason = "OOMKilled" if run.out_of_memory else "Completed" if run.exit_code == 0 else "Error"
         found: Object = {"exitCode": run.exit_code, "reason": reason}
-        if reason == "StartError" and run.reason:
-            found["message"] = run.reason
+        message = run.reason if reason == "StartError" else run.message
+        if message:
+            found["message"] = message
         if run.started_at and reason != "StartError":
             found["startedAt"] = times.rfc3339(run.started_at)
         if run.finished_at:
@@ -119,6 +120,7 @@ def _run(report: ContainerStatus) -> PastRun:
         out_of_memory=report.out_of_memory,
         started_at=report.started_at,
         finished_at=report.finished_at,
+        message=report.message,
     )
 
 

@@ -53,11 +53,17 @@ def words(pod: Object, note: Note) -> Words:
             return Words("Warning", "ErrImageNeverPull", text)
         case NoteKind.NOT_SANDBOXED:
             return Words("Warning", "FailedCreatePodSandBox", f"Failed to create pod sandbox: {text}")
+        case NoteKind.START_HOOK_FAILED:
+            return Words("Warning", "FailedPostStartHook", "PostStartHook failed")
+        case NoteKind.STOP_HOOK_FAILED:
+            return Words("Warning", "FailedPreStopHook", "PreStopHook failed")
         case NoteKind.NOT_CREATED | NoteKind.NOT_STARTED:
             return Words("Warning", "Failed", f"Error: {text}")
 
 
 def _why_stopped(pod: Object, note: Note, probe: str) -> str:
+    if note.text:
+        return "FailedPostStartHook"
     if not probe:
         return f"Stopping container {note.container}"
     role, given = _found(pod, note.container)

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 from ropewalk.kube.machinery import quantities
 from ropewalk.kube.machinery.objects import Object, at, name_of, namespace_of, uid_of
-from ropewalk.kube.pods.checks import probe
+from ropewalk.kube.pods.checks import hook, probe
 from ropewalk.kube.pods.environment import environment
 from ropewalk.kube.pods.references import expanded
 from ropewalk.kube.pods.refusals import Refused
@@ -143,6 +143,11 @@ def _container(
         interactive=bool(given.get("stdin")),
         terminal=bool(given.get("tty")),
         stop_timeout=grace,
+        stop_signal=at(given, "lifecycle", "stopSignal") or "",
+        after_start=hook(given, "postStart"),
+        before_stop=hook(given, "preStop"),
+        message_path=given.get("terminationMessagePath") or "/dev/termination-log",
+        message_from_log=given.get("terminationMessagePolicy") == "FallbackToLogsOnError",
     )
 
 

@@ -224,7 +224,7 @@ class CriRuntime:
         attempt: int,
         setup: ContainerSetup,
     ) -> str:
-        files = {}
+        files = dict(setup.files)
         if workload.network is not NetworkMode.HOST or workload.extra_hosts:
             files["/etc/hosts"] = str(self._hosts(workload.uid))
         if container.init:

@@ -320,3 +320,22 @@ async def test_a_pod_waits_for_its_configmap_and_starts_when_it_is_there(cluster
     texts = {run: b"".join(line.text for line in output.lines) for run, output in runtime._outputs.items()}  # type: ignore[attr-defined]  # the fake's
     said = {attempt: text for (_, name, attempt), text in texts.items() if name == "web"}
     assert said == {0: b"fast\n", 1: b"slow\n"}, "a change counts from the next start"
+
+
+async def test_a_pod_sleeps_before_it_stops(cluster: Cluster) -> None:
+    await cluster.run("a", web("web", lifecycle={"preStop": {"sleep": {"seconds": 5}}}))
+    await cluster.api.delete(PODS, "default", "a")
+    await cluster.clock.advance(4.5)
+    assert "running" in (await cluster.pod("a"))["status"]["containerStatuses"][0]["state"]
+    assert ("Killing", "Stopping container web") in [each[1:3] for each in await events(cluster)]
+    await cluster.clock.advance(1.5)
+    assert await cluster.api.list(PODS) == []
+
+
+async def test_a_hook_that_nobody_can_run_is_told_of(cluster: Cluster) -> None:
+    await cluster.run("a", web("web", lifecycle={"postStart": {"tcpSocket": {"port": 80}}}))
+    await cluster.clock.advance(1.0)
+    told = [each[1:3] for each in await events(cluster)]
+    assert {("FailedPostStartHook", "PostStartHook failed"), ("Killing", "FailedPostStartHook")} <= set(told)
+    (container,) = (await cluster.pod("a"))["status"]["containerStatuses"]
+    assert container["restartCount"] >= 1
