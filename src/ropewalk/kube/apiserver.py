@@ -19,6 +19,7 @@ from ropewalk.agents.gateway import Gateway
 from ropewalk.base.clock import Clock
 from ropewalk.base.entropy import Entropy
 from ropewalk.base.http.browsers import HostRules
+from ropewalk.kube.admission import policy_types
 from ropewalk.kube.admission.compiling import complaint, selector_complaint
 from ropewalk.kube.admission.defaults import Means, default_chain
 from ropewalk.kube.admission.webhook_client import HttpWebhookClient
@@ -31,6 +32,7 @@ from ropewalk.kube.controllers.garbage_collector import GarbageCollector
 from ropewalk.kube.controllers.namespace_contents import NamespaceContents
 from ropewalk.kube.controllers.namespaces import NamespaceController
 from ropewalk.kube.controllers.pod_book import PodBook
+from ropewalk.kube.controllers.policy_status import PolicyStatus
 from ropewalk.kube.controllers.replica_sets import REPLICA_SETS, REPLICATION_CONTROLLERS, ReplicaSetController
 from ropewalk.kube.controllers.resource_quotas import ResourceQuotaController
 from ropewalk.kube.controllers.server_leases import ServerLeases
@@ -145,6 +147,8 @@ class ApiServer:
     aggregation: Aggregation
     runnables: list[Runnable]
     led: list[Runnable]
+    schema_of: Callable[[GroupVersionKind], Schema | None]
+    """The shape of any kind that is served, custom ones too."""
     _waiting: list[str] = field(default_factory=lambda: ["the cluster's own objects are not there yet"])
 
     @classmethod
@@ -163,10 +167,11 @@ class ApiServer:
         identity = Identity.build(api, keys, clock, entropy)
         reviews |= identity.reviews
         authorizer = identity.authorizer
+        schema_of = _schema_of(registry, types)
         resolver = EndpointResolver(api, entropy)
         webhooks = HttpWebhookClient(resolver)
         chain = default_chain(
-            Means(api, authorizer, clock, entropy, webhooks, _schema_of(registry, types)),
+            Means(api, authorizer, clock, entropy, webhooks, schema_of),
             further=(NodeRestriction(api, authorizer, requested_name), Escalation(identity.rbac, authorizer)),
         )
         registry.admit_through(chain, api)
@@ -198,7 +203,8 @@ class ApiServer:
         front = Front(registry, reads, Writes(registry, subresources, reads, authorizer, bodies), pages, steps)
         runnables: list[Runnable] = [registry.feeds, gateway, flow_control, audit_log, aggregation.discovery]
         server = cls(
-            config, keys, registry, api, front, gateway, addresses, serving, identity, aggregation, runnables, []
+            *(config, keys, registry, api, front, gateway, addresses, serving, identity, aggregation),
+            *(runnables, [], schema_of),
         )
         server.runnables.append(ServerLeases(api, socket.gethostname(), f"{config.name}:{config.port}", clock))
         server.led += _controllers(server, store, clock, entropy)
@@ -276,6 +282,11 @@ def _controllers(server: ApiServer, store: Store, clock: Clock, entropy: Entropy
         ClusterRoleAggregation(manager, clock, entropy),
         ResourceQuotaController(manager, clock, entropy),
         FlowControlUpkeep(api, clock, entropy),
+        PolicyStatus(
+            api.acting_as(PolicyStatus.name),
+            lambda policy: policy_types.warnings(policy, api.infos(), server.schema_of),
+            *(clock, entropy),
+        ),
         EventExpiry(api, clock, entropy),
         *_workloads(manager, clock, entropy),
     ]
@@ -292,8 +303,6 @@ def _workloads(api: Api, clock: Clock, entropy: Entropy) -> list[Runnable]:
 
 
 def _schema_of(registry: Registry, types: Definitions) -> Callable[[GroupVersionKind], Schema | None]:
-    """The shape of any kind that is served, custom ones too."""
-
     def find(gvk: GroupVersionKind) -> Schema | None:
         if types.knows(gvk):
             return types.schema(gvk)
