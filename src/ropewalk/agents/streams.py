@@ -90,12 +90,15 @@ class StreamBroker:
             await asyncio.wait((task, timer), return_when=asyncio.FIRST_COMPLETED)
             if not task.done():
                 raise StreamRefused(RefusalCode.AWAY, f"the agent of machine {machine} did not answer in time")
-            return task.result()
+        except BaseException:
+            task.cancel()
+            for left in await asyncio.gather(task, return_exceptions=True):
+                if isinstance(left, StreamEnd):  # accepted just as the asker left
+                    await left.close()
+            raise
         finally:
             timer.cancel()
-            if not task.done():
-                task.cancel()
-                await asyncio.gather(task, return_exceptions=True)
+        return task.result()
 
     async def _introduced(self, machine: MachineId, wanted: Opening) -> StreamEnd:
         end = await self._dialled(machine)

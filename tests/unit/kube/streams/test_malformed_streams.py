@@ -8,7 +8,7 @@ import zlib
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from wsproto.events import BytesMessage, CloseConnection
 
@@ -36,6 +36,18 @@ WAYS: dict[str, tuple[str, Any]] = {
     "channel ports": ("port_forward", websocket_request("v4.channel.k8s.io", [("ports", "8080")])),
 }
 
+LEFT_AS_IT_WAS_ACCEPTED = [
+    b"\x88\xa1E",
+    b"\xa2",
+    b"\xaf",
+    b"\x88\x00\x80\x03\x80" + bytes(40),
+    b"\x8f",
+    b"\x15\xe2",
+    b"\x80",
+    b"\1",
+]
+"""The connection breaks in the very turn in which the agent has accepted the stream."""
+
 
 def unmasked_frames(pieces: list[bytes]) -> list[bytes]:
     """The pieces as masked WebSocket frames with a mask of zeros: random content, sound framing."""
@@ -44,6 +56,7 @@ def unmasked_frames(pieces: list[bytes]) -> list[bytes]:
 
 @pytest.mark.parametrize("way", WAYS)
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@example(pieces=LEFT_AS_IT_WAS_ACCEPTED, framed=False)
 @given(pieces=st.lists(st.binary(min_size=1, max_size=60), max_size=8), framed=st.booleans())
 def test_random_bytes_end_a_conversation_cleanly(way: str, pieces: list[bytes], framed: bool) -> None:
     async def converse() -> None:
