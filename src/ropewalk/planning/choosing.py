@@ -47,6 +47,11 @@ class Planner:
     def withdraw(self, unit_id: str) -> None:
         self._nominees.pop(unit_id, None)
 
+    def nomination(self, unit_id: str) -> str:
+        """The machine on which room is being made for it; "" where on none."""
+        found = self._nominees.get(unit_id)
+        return "" if found is None else found[1]
+
     def nominees_on(self, machine: str) -> list[Unit]:
         return [unit for unit, where in self._nominees.values() if where == machine]
 
@@ -74,9 +79,9 @@ class Planner:
         """The fleet stays as it is."""
         sieve = self.sift(unit)
         fleet = self.fleet
-        nominated = fleet.slot_of.get(unit.nominated) if unit.nominated else None
-        if nominated is not None and sieve.able[nominated]:
-            return Choice(unit, unit.nominated, sieve)
+        nominated = self.nomination(unit.id)
+        if nominated in fleet.slot_of and sieve.able[fleet.slot_of[nominated]]:
+            return Choice(unit, nominated, sieve)
         places = self._best(unit, sieve)
         if not places.size:
             return Choice(unit, None, sieve)

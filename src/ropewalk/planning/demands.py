@@ -174,5 +174,3 @@ class Unit:
     """It may have less important units stopped to make room."""
     leaving: bool = False
     """It is being stopped, and still takes its room."""
-    nominated: str = ""
-    """Machine on which room is being made for it."""
