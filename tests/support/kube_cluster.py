@@ -16,6 +16,7 @@ from ropewalk.kube.kinds.definitions import definitions
 from ropewalk.kube.machinery import times
 from ropewalk.kube.machinery.admission import AdmitAll
 from ropewalk.kube.machinery.objects import Object
+from ropewalk.kube.machinery.recorder import Events
 from ropewalk.kube.machinery.registry.aspects import Aspect, nothing
 from ropewalk.kube.machinery.registry.inside import InsideApi
 from ropewalk.kube.machinery.registry.registry import Registry
@@ -25,6 +26,7 @@ from ropewalk.kube.machinery.registry.writing import Proposal
 from ropewalk.kube.machinery.requests import Call
 from ropewalk.kube.machinery.resources import GroupResource
 from ropewalk.kube.machinery.strategy import Strategy
+from ropewalk.kube.scheduler.scheduler import Scheduler
 from ropewalk.kube.simulated_nodes import SimulatedNodes, named
 from ropewalk.model.agent import STATUSES, WORKLOADS
 from ropewalk.model.ids import Owner
@@ -70,6 +72,8 @@ class Cluster:
             log_sink=MemoryLogSink(),
             role_sessions=Roles(self.clock),
         )
+        self.events = Events(self.api, self.clock)
+        self.scheduler = Scheduler(self.api, self.events.recorder("default-scheduler"), self.clock, seed=1)
         made = named(nodes, zones)
         self.nodes = SimulatedNodes(made, self.api, self.store, OWNER, self.clock, self.entropy)
         self.machines = SimulatedMachines(
@@ -90,7 +94,7 @@ class Cluster:
         return {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}
 
     async def up(self) -> Cluster:
-        for runnable in (self.registry.feeds, self.gateway, self.machines, self.nodes):
+        for runnable in (self.registry.feeds, self.gateway, self.machines, self.nodes, self.events, self.scheduler):
             self._tasks.append(asyncio.get_running_loop().create_task(runnable.run()))
         await bootstrap(self.api, Address("10.96.0.1", "", 6443), {})
         await self.clock.advance(3.0)

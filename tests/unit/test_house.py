@@ -38,7 +38,7 @@ ENTRY_POINTS = {
 `daemon.entry`."""
 
 AWAITED = {
-    "ropewalk.planning.placement": "tasks on instances that a user runs, and pods: RunInstances comes with them",
+    "ropewalk.planning.placement": "tasks on instances that a user runs: RunInstances comes with them",
     "ropewalk.runtime.events": "what happened to an object, for people: ECS service events, Kubernetes Events",
 }
 """Parts of the kit that are tested and wait for their first user, and who that will be. Remove a line with its wait."""

@@ -252,8 +252,10 @@ def warm_up() -> None:
     from ropewalk.kube.kinds.definitions import definitions
     from ropewalk.kube.kinds.table import RESOURCES
     from ropewalk.kube.machinery import yaml_text  # noqa: F401
+    from ropewalk.kube.scheduler import starting
     from ropewalk.kube.streams import terminate  # noqa: F401
 
+    starting.load()
     plain_strategies()
     types = definitions()
     for info in RESOURCES:

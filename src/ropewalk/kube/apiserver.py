@@ -79,6 +79,7 @@ from ropewalk.kube.machinery.schema import Schema
 from ropewalk.kube.machinery.strategy import Strategy
 from ropewalk.kube.machines import gateway_of
 from ropewalk.kube.pod_subresources import PodSubresources
+from ropewalk.kube.scheduler.starting import SCHEDULER, LateScheduler
 from ropewalk.kube.security import token_keys
 from ropewalk.kube.security.aggregation import ClusterRoleAggregation
 from ropewalk.kube.security.audit import Audit
@@ -289,6 +290,7 @@ def _controllers(server: ApiServer, store: Store, clock: Clock, entropy: Entropy
         ),
         EventExpiry(api, clock, entropy),
         *_workloads(manager, clock, entropy),
+        *_scheduler(api.acting_as("kube-scheduler"), clock, entropy),
     ]
 
 
@@ -300,6 +302,11 @@ def _workloads(api: Api, clock: Clock, entropy: Entropy) -> list[Runnable]:
         ReplicaSetController(REPLICA_SETS, api, pods, events, clock, entropy),
         ReplicaSetController(REPLICATION_CONTROLLERS, api, pods, events, clock, entropy),
     ]
+
+
+def _scheduler(api: Api, clock: Clock, entropy: Entropy) -> list[Runnable]:
+    events = Events(api, clock)
+    return [events, LateScheduler(api, events.recorder(SCHEDULER), clock, entropy)]
 
 
 def _schema_of(registry: Registry, types: Definitions) -> Callable[[GroupVersionKind], Schema | None]:

@@ -20,13 +20,13 @@ from ropewalk.kube.machinery.api import Api
 from ropewalk.kube.machinery.errors import StatusFault
 from ropewalk.kube.machinery.objects import Object, at, copied, uid_of
 from ropewalk.kube.machinery.resources import GroupResource
-from ropewalk.kube.simulated_binder import NODES, Binder
 from ropewalk.kube.simulated_pods import PodRunner
 from ropewalk.model.ids import Owner
 from ropewalk.store.protocol import Store
 
 log = logger(__name__)
 
+NODES = GroupResource("", "nodes")
 LEASES = GroupResource("coordination.k8s.io", "leases")
 LEASE_NAMESPACE = "kube-node-lease"
 LEASE_SECONDS = 40
@@ -86,14 +86,12 @@ class SimulatedNodes:
         self._clock = clock
         self._entropy = entropy
         self._leases: dict[str, Object] = {}
-        self.binder = Binder(api, clock, entropy)
         hosts = {node.name: node.address for node in nodes}
         ranges = {node.name: node.pod_range for node in nodes}
         self.pods = PodRunner(hosts, ranges, api, store, owner, clock, entropy)
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as group:
-            group.create_task(self.binder.run())
             group.create_task(self.pods.run())
             group.create_task(self._keep_nodes())
 

@@ -32,9 +32,9 @@ def clash(wanted: Iterable[HostPort], taken: Iterable[HostPort]) -> bool:
     )
 
 
-MACHINE = "machine"
-"""A field: each machine is a place of its own."""
-ZONE = "zone"
+MACHINE = "(machine)"
+"""A field: each machine is a place of its own. No attribute is called so."""
+ZONE = "(zone)"
 """A field: the machine's zone."""
 
 NOTHING: Mapping[str, int] = {}

@@ -66,7 +66,7 @@ def helps(unit: Unit, lacks: Lacks, change: Change, matches: Callable[[Query, Un
 
 def _machine_helps(unit: Unit, kinds: set[Lack], old: Machine | None, new: Machine | None) -> bool:
     if new is None:
-        return Lack.UNEVEN in kinds  # it may have been the place with the fewest
+        return bool(kinds & _OF_FIELDS)  # it may have been the place with the fewest, or that of somebody in the way
     if kinds & _OF_FIELDS and (old is None or old.attributes != new.attributes or old.taints != new.taints):
         return True
     if not _suits(unit, new):
@@ -98,6 +98,9 @@ def _going_helps(unit: Unit, lacks: Lacks, old: Unit, new: Unit | None, matches:
         elif lack is Lack.APART:
             if any(_left(company.query, old, new, matches) for company in unit.apart):
                 return True
+        elif lack is Lack.NEAR:
+            if any(_left(company.query, old, new, matches) for company in unit.near):
+                return True  # where none of its group is left it may be the first
         elif lack is Lack.UNWANTED:
             if new is None and old.apart:
                 return True

@@ -13,12 +13,12 @@ from ropewalk.kube.kinds.core.pod_status import FINISHED, condition
 from ropewalk.kube.machinery.api import ObjectChange
 from ropewalk.kube.machinery.objects import Object, at, labels_of, metadata, name_of, namespace_of, uid_of
 from ropewalk.kube.scheduler.lowering import machine_of, unit_of
+from ropewalk.kube.scheduler.starting import SCHEDULER
 from ropewalk.planning.choosing import Planner
 from ropewalk.planning.demands import Unit
 from ropewalk.planning.fleet import Fleet
 from ropewalk.planning.hints import Change, MachineChanged, SpaceChanged, UnitMoved
 
-SCHEDULER = "default-scheduler"
 BY_PREEMPTION = "PreemptionByScheduler"
 _DECIDES = ("tolerations", "nodeSelector", "affinity", "topologySpreadConstraints", "schedulingGates", "containers")
 """Of a pending pod's spec: what may change, and may make it fit."""

@@ -125,20 +125,26 @@ def _terms(template: bytes, namespace: str) -> _Terms:
     selected = node_terms.selected(spec)
     preferred = node_terms.preferred(spec)
     affinity = spec.get("affinity") or {}
+    near, apart = _companies(affinity, _REQUIRED, namespace)
+    likes, dislikes = _companies(affinity, _PREFERRED, namespace)
+    evenly, rather_evenly = (
+        tuple(
+            _evenly(each, namespace, selected, tolerating)
+            for each in spec.get("topologySpreadConstraints") or ()
+            if each.get("whenUnsatisfiable") == action
+        )
+        for action in ("DoNotSchedule", "ScheduleAnyway")
+    )
     return _Terms(
         (entering, tolerating) if selected is None else (entering, tolerating, selected),
         node_terms.only(spec),
         (node_terms.repelled(tolerations), *(() if preferred is None else (preferred,))),
-        *_companies(affinity, _REQUIRED, namespace),
-        *_companies(affinity, _PREFERRED, namespace),
-        *(
-            tuple(
-                _evenly(each, namespace, selected, tolerating)
-                for each in spec.get("topologySpreadConstraints") or ()
-                if each.get("whenUnsatisfiable") == action
-            )
-            for action in ("DoNotSchedule", "ScheduleAnyway")
-        ),
+        near,
+        apart,
+        likes,
+        dislikes,
+        evenly,
+        rather_evenly,
     )
 
 

@@ -1,8 +1,8 @@
 """Pods that wait for a node: who is next, who waits out a back-off, and who waits for something to change.
 
 Pure: time is given. As kube-scheduler's queue: the more important first, then the older; what was tried in vain is
-tried again when a change could help it, not before its back-off of 1 s doubling to 10 s is over, and at the latest after
-five minutes. https://kubernetes.io/docs/concepts/scheduling-eviction/scheduling-framework/#queue-sort
+tried again when a change could help it, not before its back-off of 1 s doubling to 10 s is over, and at the latest
+after five minutes. https://kubernetes.io/docs/concepts/scheduling-eviction/scheduling-framework/#queue-sort
 """
 
 from __future__ import annotations

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from ropewalk.kube.scheduler.scheduler import Scheduler
 
 PODS = GroupResource("", "pods")
+SCHEDULER = "default-scheduler"
+"""Pods that name another are none of ours."""
 
 
 def load() -> type[Scheduler]:

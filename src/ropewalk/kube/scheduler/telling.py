@@ -13,7 +13,8 @@ from ropewalk.kube.machinery.api import Api
 from ropewalk.kube.machinery.errors import StatusFault
 from ropewalk.kube.machinery.objects import Object, at, copied, metadata, name_of, namespace_of, uid_of
 from ropewalk.kube.machinery.resources import GroupResource
-from ropewalk.kube.scheduler.cluster import BY_PREEMPTION, SCHEDULER
+from ropewalk.kube.scheduler.cluster import BY_PREEMPTION
+from ropewalk.kube.scheduler.starting import SCHEDULER
 
 PODS = GroupResource("", "pods")
 TRIES = 4

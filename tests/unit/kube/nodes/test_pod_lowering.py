@@ -1,4 +1,4 @@
-"""The pure parts of simulated nodes: what a pod lowers to and why a node does not take it."""
+"""The pure parts of simulated nodes: what a pod lowers to."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from ropewalk.kube.pods.lowering import lower
 from ropewalk.kube.pods.references import expanded
 from ropewalk.kube.pods.refusals import Refused
 from ropewalk.kube.pods.sources import Place, Sources
-from ropewalk.kube.simulated_binder import objection
 from ropewalk.model.ids import Owner
 from ropewalk.model.workload import Dependency, Port, RestartRule, StartCondition, decode, encode
 
@@ -94,68 +93,3 @@ def test_what_would_change_a_container_and_cannot_be_carried_over_is_refused(fie
 )
 def test_references(text: str, expected: str) -> None:
     assert expanded(text, {"A": "1"}) == expected
-
-
-def node(**spec: Any) -> dict[str, Any]:
-    return {
-        "metadata": {"name": "n-1", "labels": {"zone": "a", "cores": "8"}},
-        "spec": spec,
-        "status": {"allocatable": {"pods": "2"}},
-    }
-
-
-def affinity(*terms: dict[str, Any]) -> dict[str, Any]:
-    required = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": list(terms)}}
-    return {"affinity": {"nodeAffinity": required}}
-
-
-def expression(key: str, operator: str, *values: str) -> dict[str, Any]:
-    return {"matchExpressions": [{"key": key, "operator": operator, "values": list(values)}]}
-
-
-TAINT = {"key": "k", "value": "v", "effect": "NoSchedule"}
-TAINTED = "node(s) had untolerated taint {k: v}"
-SELECTOR = "node(s) didn't match Pod's node affinity/selector"
-
-
-@pytest.mark.parametrize(
-    ("of_pod", "of_node", "load", "expected"),
-    [
-        ({}, {}, 1, ""),
-        ({}, {}, 2, "Too many pods"),
-        ({}, {"unschedulable": True}, 0, "node(s) were unschedulable"),
-        ({"tolerations": [{"operator": "Exists"}]}, {"unschedulable": True}, 0, ""),
-        ({}, {"taints": [TAINT]}, 0, TAINTED),
-        ({}, {"taints": [TAINT | {"effect": "PreferNoSchedule"}]}, 0, ""),
-        ({}, {"taints": [TAINT | {"effect": "NoExecute"}]}, 0, TAINTED),
-        ({"tolerations": [{"key": "k", "value": "v"}]}, {"taints": [TAINT]}, 0, ""),
-        ({"tolerations": [{"key": "k", "value": "w"}]}, {"taints": [TAINT]}, 0, TAINTED),
-        ({"tolerations": [{"key": "k", "operator": "Exists", "effect": "NoExecute"}]}, {"taints": [TAINT]}, 0, TAINTED),
-        ({"nodeSelector": {"zone": "a"}}, {}, 0, ""),
-        ({"nodeSelector": {"zone": "b"}}, {}, 0, SELECTOR),
-        (affinity(expression("zone", "In", "a", "b")), {}, 0, ""),
-        (affinity(expression("zone", "NotIn", "a")), {}, 0, SELECTOR),
-        (affinity(expression("other", "NotIn", "a")), {}, 0, ""),
-        (affinity(expression("other", "Exists")), {}, 0, SELECTOR),
-        (affinity(expression("other", "DoesNotExist")), {}, 0, ""),
-        (affinity(expression("cores", "Gt", "7")), {}, 0, ""),
-        (affinity(expression("cores", "Lt", "8")), {}, 0, SELECTOR),
-        (affinity(expression("zone", "Gt", "7")), {}, 0, SELECTOR),
-        (affinity(expression("zone", "In", "b"), expression("zone", "In", "a")), {}, 0, ""),
-        (affinity({}), {}, 0, SELECTOR),
-        (
-            affinity({"matchFields": [{"key": "metadata.name", "operator": "In", "values": ["n-1"]}]}),
-            {},
-            0,
-            "",
-        ),
-        (
-            affinity({"matchFields": [{"key": "metadata.name", "operator": "In", "values": ["n-2"]}]}),
-            {},
-            0,
-            SELECTOR,
-        ),
-    ],
-)
-def test_why_a_node_does_not_take_a_pod(of_pod: Any, of_node: Any, load: int, expected: str) -> None:
-    assert objection(pod({"name": "web"}, **of_pod), node(**of_node), load) == expected
