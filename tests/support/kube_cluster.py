@@ -38,6 +38,7 @@ from ropewalk.store.memory import MemoryStore
 from support.agents import MemoryLogSink, Roles
 
 PODS, NODES = GroupResource("", "pods"), GroupResource("", "nodes")
+SERVICE_ACCOUNTS = GroupResource("", "serviceaccounts")
 OWNER = Owner("cluster-1")
 
 
@@ -62,7 +63,8 @@ class Cluster:
         self.store = MemoryStore(self.entropy, clock=self.clock)
         self.registry = Registry(self.store, self.clock, self.entropy)
         self.registry.serve(catalogue(definitions(), _Strategies({PODS: Pods()})))
-        self.api = InsideApi(self.registry, Subresources(creators={(PODS, "binding"): self._bind}))
+        creators = {(PODS, "binding"): self._bind, (SERVICE_ACCOUNTS, "token"): self._give_token}
+        self.api = InsideApi(self.registry, Subresources(creators=creators))
         self.registry.admit_through(AdmitAll(), self.api)
         self.gateway = Gateway(
             self.store,
@@ -81,6 +83,8 @@ class Cluster:
         )
         self.workloads = Table(self.store, WORKLOADS, Workload)
         self.statuses = Table(self.store, STATUSES, WorkloadStatus)
+        self.tokens: list[dict[str, Any]] = []
+        """Every request for one."""
         self._tasks: list[asyncio.Task[None]] = []
 
     async def _bind(self, served: Served, namespace: str, name: str, body: Object, call: Call) -> Object:
@@ -92,6 +96,11 @@ class Cluster:
         door = Aspect("binding", nothing, nothing, lambda strategy, new, old, errors: None)
         await self.registry.writer.update(served, namespace, name, bound, call, {}, aspect=door)
         return {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}
+
+    async def _give_token(self, served: Served, namespace: str, name: str, body: Object, call: Call) -> Object:
+        self.tokens.append(body)
+        until = times.rfc3339(self.clock.wall() + body["spec"]["expirationSeconds"])
+        return body | {"status": {"token": f"{name}-{len(self.tokens)}", "expirationTimestamp": until}}
 
     async def up(self) -> Cluster:
         for runnable in (self.registry.feeds, self.gateway, self.machines, self.nodes, self.events, self.scheduler):

@@ -27,11 +27,12 @@ from ropewalk.kube.pods.lowering import lower
 from ropewalk.kube.pods.refusals import Refused
 from ropewalk.kube.pods.reporting import Addresses, pod_status, waiting_status
 from ropewalk.kube.pods.sources import Kind, Place, Sources, index_keys, named_by
+from ropewalk.kube.pods.tokens import Tokens
 from ropewalk.model.agent import STATUSES, WORKLOADS
 from ropewalk.model.ids import Owner
 from ropewalk.model.status import WorkloadPhase, WorkloadStatus
 from ropewalk.model.workload import Desire, Workload
-from ropewalk.runtime.controller import DONE, Controller, Result
+from ropewalk.runtime.controller import DONE, Controller, RequeueAfter, Result
 from ropewalk.runtime.informer import Informer
 from ropewalk.runtime.table import Table
 from ropewalk.store.protocol import KeyExists, Store
@@ -64,7 +65,12 @@ class PodRunner:
         owner: Owner,
         clock: Clock,
         entropy: Entropy,
+        *,
+        files: bool = False,
     ) -> None:
+        """`files`: the nodes' machines have files to show (simulated ones have not)."""
+        self._files = files
+        self._tokens = Tokens(api, clock)
         self._hosts = hosts
         self._ranges = ranges
         self._api = api
@@ -123,7 +129,7 @@ class PodRunner:
                 self._stale.add(f"{node}/{uid_of(pod)}")
                 self._controller.enqueue(f"{node}/{uid_of(pod)}")
 
-    def _lowered(self, pod: Object, addresses: Addresses) -> Workload:
+    async def _lowered(self, pod: Object, addresses: Addresses) -> Workload:
         """Raises `Refused`."""
         namespace = namespace_of(pod)
         named = set(named_by(pod))
@@ -132,10 +138,12 @@ class PodRunner:
         sources = Sources(
             _found(self._api.cache(CONFIG_MAPS), namespace, (name for kind, name in named if kind == "configmap")),
             _found(self._api.cache(SECRETS), namespace, (name for kind, name in named if kind == "secret")),
-            [*services.by_index(BY_NAMESPACE, namespace), *services.by_index(BY_NAMESPACE, "default")],
+            services=[*services.by_index(BY_NAMESPACE, namespace), *services.by_index(BY_NAMESPACE, "default")],
+            tokens=await self._tokens.of(pod) if self._files else {},
         )
         allocatable = at(node, "status", "allocatable") or {}
-        return lower(pod, Place(self._owner, addresses.pod, addresses.host, allocatable), sources)
+        place = Place(self._owner, addresses.pod, addresses.host, allocatable, files=self._files)
+        return lower(pod, place, sources)
 
     # --- one pod
 
@@ -148,17 +156,17 @@ class PodRunner:
             await self._workloads.delete(key)
             self._happenings.forget(uid)
             self._stale.discard(key)
+            self._tokens.forget(uid)
             self._given.discard(self._addresses.pop(uid, ""))
             return DONE
         try:
-            await self._advance(key, pod)
+            return await self._advance(key, pod)
         except StatusFault as fault:
             if fault.reason not in ("NotFound", "Conflict"):
                 raise
             raise Retryable(fault.message, after=0.1) from fault  # the cache is behind: it will tell
-        return DONE
 
-    async def _advance(self, key: str, pod: Object) -> None:
+    async def _advance(self, key: str, pod: Object) -> Result:
         addresses = self._addresses_of(pod)
         status = self._statuses.get(key)
         record = self._records.get(key) or await self._workloads.get(key)
@@ -167,20 +175,26 @@ class PodRunner:
             await self._happenings.tell(pod, status)
         if metadata(pod).get("deletionTimestamp") is not None:
             await self._end(key, pod, record, status, addresses)
-            return
+            return DONE
+        due = self._tokens.renew_at(uid_of(pod))
+        if due is not None and due <= self._clock.wall():
+            self._stale.add(key)
         if not finished and (record is None or key in self._stale):
             try:
-                made = self._lowered(pod, addresses)
+                made = await self._lowered(pod, addresses)
             except Refused as refused:
                 if record is not None:
                     raise  # what was lowered once is lowered always
                 wanted = waiting_status(pod, addresses, refused.container, refused.message, self._clock.wall())
                 await self._tell(pod, wanted)
-                return
+                return DONE
             self._stale.discard(key)
             await self._write(key, made)
-        if not finished:
-            await self._tell(pod, pod_status(pod, status, addresses, self._clock.wall()))
+        if finished:
+            return DONE
+        await self._tell(pod, pod_status(pod, status, addresses, self._clock.wall()))
+        due = self._tokens.renew_at(uid_of(pod))
+        return DONE if due is None else RequeueAfter(max(1.0, due - self._clock.wall()))
 
     async def _write(self, key: str, made: Workload) -> None:
         def renewed(held: Workload) -> Workload:

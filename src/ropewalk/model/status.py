@@ -104,6 +104,8 @@ class NoteKind(Enum):
     PULL_FAILED = "pull-failed"
     PULL_DELAYED = "pull-delayed"
     NOT_PULLED = "not-pulled"
+    NOT_MOUNTED = "not-mounted"
+    """`text`: the volume and, behind a colon, why."""
     NOT_SANDBOXED = "not-sandboxed"
     NOT_CREATED = "not-created"
     NOT_STARTED = "not-started"

@@ -190,6 +190,8 @@ class Mount(Record, frozen=True):
     volume: str
     path: str
     read_only: bool = False
+    sub_path: str = ""
+    """Only this folder or file of the volume, as it is when the container is made; a folder, where nothing is there."""
 
 
 class Ulimit(Record, frozen=True):
@@ -287,16 +289,34 @@ class Container(Record, frozen=True):
         return self.liveness if kind is ProbeKind.LIVENESS else self.startup
 
 
+class File(Record, frozen=True):
+    path: str
+    """Within its volume: relative, without "..": folders on the way are made."""
+    content: bytes
+    mode: int = 0o644
+
+
 class Volume(Record, frozen=True):
     """Storage that a workload's containers share. `kind` says what backs it."""
 
     name: str
     kind: str
-    """"scratch" (lives and dies with the workload) or "host" (a path of the machine)."""
+    """"scratch" (lives and dies with the workload), "memory" (the same, in memory), "host" (a path of the machine) or
+    "files" (given by the control plane, which may change them: a reader sees all of a change or nothing).
+    """
     path: str = ""
     """For "host": the machine's path."""
     size_bytes: int = 0
-    """For "scratch": its limit; 0 is the workload's ephemeral storage. A workload beyond it is stopped."""
+    """For "scratch": its limit; 0 is the workload's ephemeral storage. A workload beyond it is stopped. For "memory":
+    its size; 0 is what the machine's kernel gives.
+    """
+    files: tuple[File, ...] = ()
+    version: str = ""
+    """Of `files`: another one for every other content."""
+    hold: str = ""
+    """Why "files" cannot be given yet, in the control plane's words: nothing of the workload is made before they are.
+    What was given before stays.
+    """
 
 
 class InterfaceSpec(Record, frozen=True):

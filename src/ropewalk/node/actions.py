@@ -45,6 +45,7 @@ log = logger(__name__)
 OUT_OF_MEMORY = "OutOfMemoryError: Container killed due to memory usage"
 """Amazon ECS, "Stopped tasks error codes"."""
 RETRY_SECONDS = 0.5
+FILES_RETRY_SECONDS = 5.0
 PROBE_TEXT = 4096
 """Characters of a probe's answer that are kept."""
 
@@ -120,6 +121,8 @@ class Performer:
             await self._stop(runner, action)
         elif isinstance(action, words.RunProbe):
             await self._probe(runner, action)
+        elif isinstance(action, words.WriteFiles):
+            await self._write_files(runner, action)
         elif isinstance(action, words.RunHook):
             await self._after_start(runner, action)
         else:
@@ -153,6 +156,20 @@ class Performer:
                 runner.post(words.SandboxFailed(str(failed)))
                 return
         runner.post(words.SandboxReady(sandbox.id, sandbox.address))
+
+    async def _write_files(self, runner: Runner, action: words.WriteFiles) -> None:
+        workload = runner.state.workload
+        volume = next((each for each in workload.volumes if each.name == action.volume), None)
+        if volume is None or volume.version != action.version:
+            return
+        try:
+            if self._folders.real:
+                await asyncio.to_thread(self._folders.write_files, workload, volume)
+        except (OSError, ValueError) as failed:
+            runner.post(words.FilesWritten(action.volume, action.version, str(failed)))
+            await self._clock.sleep(FILES_RETRY_SECONDS)
+            return
+        runner.post(words.FilesWritten(action.volume, action.version))
 
     # --- images
 
@@ -214,9 +231,13 @@ class Performer:
             identity = ""
             try:
                 image = await self._known_image(workload, container)
+                parts = {}
+                if any(mount.sub_path for mount in container.mounts):
+                    parts = await asyncio.to_thread(self._folders.parts, workload, container, action.attempt)
                 setup = ContainerSetup(
                     environment=self._documents.environment(workload, container),
                     volumes=self._folders.volumes(workload),
+                    parts=parts,
                     files=self._folders.files(workload, container, action.attempt),
                     log_path=self._folders.log_path(container.name, action.attempt),
                 )
@@ -229,7 +250,7 @@ class Performer:
             except RuntimeUnavailable:
                 await self._clock.sleep(RETRY_SECONDS)
                 return
-            except RuntimeFailure as failed:
+            except (RuntimeFailure, OSError) as failed:
                 await self._launch_failed(runner, action, state.sandbox, str(failed), created=bool(identity))
                 return
         observe(runner, found)

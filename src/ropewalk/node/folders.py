@@ -2,6 +2,7 @@
 
     <root>/logs/<uid>/<container>/<attempt>.log
     <root>/volumes/<uid>/<volume>/
+    <root>/parts/<uid>/<container>/<attempt>-<n>      a part of a volume, mounted there for a container
     <root>/messages/<uid>/<container>/<attempt>       what it may write its last words to
 
 A simulated machine has no root: it keeps no files, and every path is "".
@@ -12,7 +13,8 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from ropewalk.model.workload import Container, Workload
+from ropewalk.model.workload import Container, Volume, Workload
+from ropewalk.node import file_volumes, mounts
 
 
 class Folders:
@@ -42,11 +44,40 @@ class Folders:
         for container in workload.containers:
             (self._root / "logs" / _safe(workload.uid) / _safe(container.name)).mkdir(parents=True, exist_ok=True)
         for volume in workload.volumes:
-            if volume.kind == "scratch":
+            if volume.kind == "memory":
+                folder = Path(self._scratch(workload.uid, volume.name))
+                mounts.memory(folder, volume.size_bytes)
+                folder.chmod(0o777)
+            elif volume.kind == "scratch":
                 folder = Path(self._scratch(workload.uid, volume.name))
                 folder.mkdir(parents=True, exist_ok=True)
                 # Any user of any container of the workload may write, as on a fresh Docker volume of root's image.
                 folder.chmod(0o777)
+
+    def write_files(self, workload: Workload, volume: Volume) -> None:
+        """Let a volume of files show what its record says: blocking. Raises OSError."""
+        if self._root is not None:
+            folder = Path(self._scratch(workload.uid, volume.name))
+            folder.mkdir(parents=True, exist_ok=True)
+            file_volumes.write(folder, volume.files, volume.version)
+
+    def parts(self, workload: Workload, container: Container, attempt: int) -> dict[str, str]:
+        """Path in the container → folder or file of the machine, for mounts of only a part of a volume: blocking.
+        Raises OSError.
+        """
+        found: dict[str, str] = {}
+        kinds = {volume.name: volume.kind for volume in workload.volumes}
+        sources = self.volumes(workload)
+        for number, mount in enumerate(container.mounts):
+            if not mount.sub_path or self._root is None:
+                continue
+            volume, path = Path(sources[mount.volume]), mount.sub_path
+            if kinds[mount.volume] == "files":  # links of our own making, which no container can change
+                path = str((volume / path).resolve().relative_to(volume.resolve()))
+            target = self._root / "parts" / _safe(workload.uid) / _safe(container.name) / f"{attempt}-{number}"
+            mounts.part(volume, path, target)
+            found[mount.path] = str(target)
+        return found
 
     def message(self, uid: str, container: str, attempt: int) -> str:
         return "" if self._root is None else str(self._root / "messages" / _safe(uid) / _safe(container) / str(attempt))
@@ -63,8 +94,11 @@ class Folders:
 
     def remove_volumes(self, uid: str) -> None:
         if self._root is not None:
-            for kind in ("volumes", "messages"):
-                shutil.rmtree(self._root / kind / _safe(uid), ignore_errors=True)
+            for kind in ("parts", "volumes", "messages"):
+                folder = self._root / kind / _safe(uid)
+                if kind != "messages" and folder.exists():
+                    mounts.release_below(folder)
+                shutil.rmtree(folder, ignore_errors=True)
 
     def remove_logs(self, uid: str) -> None:
         if self._root is not None:

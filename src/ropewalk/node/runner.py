@@ -36,13 +36,14 @@ from ropewalk.planning.lifecycle_records import (
     State,
     Stop,
     Tick,
+    WriteFiles,
 )
 
 log = logger(__name__)
 
 STATE_KEY = "workload/"
 _CANCELLABLE = (Pull, RunHook, RunProbe)
-_BEFORE_CLEAN = (Prepare, Launch, Stop)
+_BEFORE_CLEAN = (Prepare, Launch, Stop, WriteFiles)
 """What must have settled before a workload is cleaned away, so that nothing is made behind the broom."""
 RETRY_SECONDS = 1.0
 

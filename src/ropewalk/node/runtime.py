@@ -159,6 +159,8 @@ class ContainerSetup:
     """(name, value), before the container's own variables: the container's win."""
     volumes: Mapping[str, str] = field(default_factory=dict)
     """Volume name → folder of the machine that backs it."""
+    parts: Mapping[str, str] = field(default_factory=dict)
+    """Path in the container → folder or file of the machine, for mounts of only a part of their volume."""
     files: Mapping[str, str] = field(default_factory=dict)
     """Path in the container → file of the machine that it may write."""
     log_path: str = ""

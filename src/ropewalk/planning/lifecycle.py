@@ -40,6 +40,7 @@ from ropewalk.planning.lifecycle_records import (
     RunProbe,
     State,
     Stop,
+    WriteFiles,
 )
 
 
@@ -54,6 +55,9 @@ def begin(workload: Workload, now: float) -> State:
     )
     if why := rules.refusal(workload):
         return refuse(state, why, now)
+    for volume in workload.volumes:
+        if volume.hold:
+            state = note(state, NoteKind.NOT_MOUNTED, "", f"{volume.name}: {volume.hold}", now)
     if workload.desire is Desire.STOP:
         state = begin_stop(state, StopCause.REQUESTED, workload.stop_reason, now)
     return state
@@ -155,7 +159,9 @@ def actions(state: State, now: float) -> tuple[Action, ...]:
         return ()
     if state.phase is WorkloadPhase.STOPPING:
         return _stop_actions(state)
-    wanted: list[Action] = []
+    wanted: list[Action] = [WriteFiles(volume, version) for volume, version in rules.files_due(state)]
+    if not rules.files_shown(state):
+        return tuple(wanted)
     if not state.sandbox and now >= state.sandbox_at:
         wanted.append(Prepare(state.sandbox_attempt, state.sandbox_failures))
     for spec, container in zip(state.workload.containers, state.containers, strict=True):

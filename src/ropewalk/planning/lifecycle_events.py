@@ -23,6 +23,7 @@ from ropewalk.planning.lifecycle_records import (
     Desired,
     Event,
     Exited,
+    FilesWritten,
     HookEnded,
     LaunchFailed,
     Probed,
@@ -301,6 +302,13 @@ def _to_restart(container: ContainerState, now: float, reason: str) -> Container
     )
 
 
+def _files_written(state: State, event: FilesWritten, now: float) -> State:
+    if event.failure:
+        return note(state, NoteKind.NOT_MOUNTED, "", f"{event.volume}: {event.failure}", now)
+    others = tuple(pair for pair in state.written if pair[0] != event.volume)
+    return replace(state, written=(*others, (event.volume, event.version)))
+
+
 def _storage_exceeded(state: State, event: StorageExceeded, now: float) -> State:
     return begin_stop(state, StopCause.STORAGE_EXCEEDED, event.reason, now)
 
@@ -325,6 +333,7 @@ _HANDLERS: dict[type, Callable[[State, Any, float], State]] = {
     Created: _created,
     Started: _started,
     Exited: _exited,
+    FilesWritten: _files_written,
     HookEnded: probes.hook_ended,
     Probed: probes.probed,
     StorageExceeded: _storage_exceeded,

@@ -110,6 +110,8 @@ class State(Record, frozen=True):
     stopping_at: float = 0.0
     execution_stopped_at: float = 0.0
     stopped_at: float = 0.0
+    written: tuple[tuple[str, str], ...] = ()
+    """(volume, version) of the files that its volumes show."""
     notes: tuple[Note, ...] = ()
     noted: int = 0
     """Notes ever taken."""
@@ -230,6 +232,14 @@ class StorageExceeded(Record, frozen=True):
     reason: str
 
 
+class FilesWritten(Record, frozen=True):
+    """The volume shows this version; or `failure` says why it cannot."""
+
+    volume: str
+    version: str
+    failure: str = ""
+
+
 class Cleaned(Record, frozen=True):
     """Nothing of the workload is left in the runtime, its interface is given back."""
 
@@ -251,6 +261,7 @@ Event = Union[
     Created,
     Started,
     Exited,
+    FilesWritten,
     HookEnded,
     Probed,
     StorageExceeded,
@@ -297,6 +308,13 @@ class RunProbe(Record, frozen=True):
     kind: ProbeKind = ProbeKind.READINESS
 
 
+class WriteFiles(Record, frozen=True):
+    """Let the volume show this version of its files."""
+
+    volume: str
+    version: str
+
+
 class RunHook(Record, frozen=True):
     """Do what is wanted after the container's start."""
 
@@ -308,4 +326,4 @@ class Clean(Record, frozen=True):
     """Remove sandbox, containers, interface, folders."""
 
 
-Action = Union[Prepare, Pull, Launch, Stop, RunProbe, RunHook, Clean]
+Action = Union[Prepare, Pull, Launch, Stop, RunProbe, RunHook, WriteFiles, Clean]

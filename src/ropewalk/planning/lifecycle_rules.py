@@ -143,6 +143,22 @@ def over(state: State) -> bool:
     return all(container.final for container in mains or state.containers)
 
 
+def files_due(state: State) -> list[tuple[str, str]]:
+    """(volume, version) of the files that are still to be shown."""
+    written = dict(state.written)
+    return [
+        (volume.name, volume.version)
+        for volume in state.workload.volumes
+        if volume.kind == "files" and not volume.hold and written.get(volume.name) != volume.version
+    ]
+
+
+def files_shown(state: State) -> bool:
+    """Whether every volume of files shows some version of them."""
+    written = dict(state.written)
+    return all(volume.name in written for volume in state.workload.volumes if volume.kind == "files")
+
+
 def probes_due(spec: Container, container: ContainerState) -> list[tuple[ProbeKind, float]]:
     """Which probes of a running container go on, and when each is next. A startup probe goes first and alone; none
     goes on where one has failed for good.
@@ -174,7 +190,7 @@ def refusal(workload: Workload) -> str:
         return "two of its containers have the same name"
     volumes = {v.name for v in workload.volumes}
     for volume in workload.volumes:
-        if volume.kind not in ("scratch", "host"):
+        if volume.kind not in ("scratch", "memory", "host", "files"):
             return f"volume {volume.name} is of kind {volume.kind}, which is not known"
     for container in workload.containers:
         for wanted in container.depends_on:

@@ -1,20 +1,21 @@
 """What a later record of a workload may change while it runs. Pure.
 
 What a workload runs is fixed when it is accepted. A later record may stop it, may change what is only said of it
-(labels, credentials), and what is given to it from outside and counts from a container's next start (its environment,
-what holds it back). Anything else is refused whole: half a change would be a workload that nobody asked for.
+(labels, credentials), and what is given to it from outside: the files of its volumes at once, a container's environment
+and what holds it back from its next start. Anything else is refused whole: half a change would be a workload that
+nobody asked for.
 """
 
 from __future__ import annotations
 
 from msgspec.structs import replace
 
-from ropewalk.model.workload import Container, Workload
+from ropewalk.model.workload import Container, Volume, Workload
 
 
 def updated(held: Workload, wanted: Workload) -> Workload | None:
     """`wanted`, where it differs from `held` only in what may change; else None."""
-    if len(held.containers) != len(wanted.containers):
+    if len(held.containers) != len(wanted.containers) or len(held.volumes) != len(wanted.volumes):
         return None
     containers = tuple(_container(old, new) for old, new in zip(held.containers, wanted.containers, strict=True))
     merged = replace(
@@ -25,8 +26,19 @@ def updated(held: Workload, wanted: Workload) -> Workload | None:
         machine=wanted.machine,
         stop_timeout=wanted.stop_timeout,
         containers=containers,
+        volumes=tuple(_volume(old, new) for old, new in zip(held.volumes, wanted.volumes, strict=True)),
     )
-    return merged if merged == wanted else None
+    if merged != wanted:
+        return None
+    volumes = tuple(
+        old if new.hold and not old.hold else new for old, new in zip(held.volumes, wanted.volumes, strict=True)
+    )
+    return replace(merged, volumes=volumes)
+
+
+def _volume(held: Volume, wanted: Volume) -> Volume:
+    """What its control plane gives, and changes while it is read."""
+    return replace(held, files=wanted.files, version=wanted.version, hold=wanted.hold)
 
 
 def _container(held: Container, wanted: Container) -> Container:

@@ -51,6 +51,9 @@ def words(pod: Object, note: Note) -> Words:
             return Words("Normal", "BackOff", f'Back-off pulling image "{_image(pod, name)}"')
         case NoteKind.NOT_PULLED:
             return Words("Warning", "ErrImageNeverPull", text)
+        case NoteKind.NOT_MOUNTED:
+            volume, _, why = text.partition(": ")
+            return Words("Warning", "FailedMount", f'MountVolume.SetUp failed for volume "{volume}" : {why}')
         case NoteKind.NOT_SANDBOXED:
             return Words("Warning", "FailedCreatePodSandBox", f"Failed to create pod sandbox: {text}")
         case NoteKind.START_HOOK_FAILED:

@@ -17,6 +17,7 @@ from ropewalk.kube.pods.environment import environment
 from ropewalk.kube.pods.references import expanded
 from ropewalk.kube.pods.refusals import Refused
 from ropewalk.kube.pods.sources import Missing, Place, Sources
+from ropewalk.kube.pods.volumes import mounts, volumes
 from ropewalk.model.ids import MachineId, WorkloadUid
 from ropewalk.model.workload import (
     Container,
@@ -24,6 +25,7 @@ from ropewalk.model.workload import (
     EnvironmentVariable,
     ExitCodes,
     Generation,
+    Mount,
     NetworkMode,
     Port,
     PullRule,
@@ -59,6 +61,7 @@ def lower(pod: Object, place: Place, sources: Sources) -> Workload:
         generation=WRITTEN,
         name=f"{namespace_of(pod)}/{name_of(pod)}",
         containers=tuple(made),
+        volumes=volumes(pod, place, sources),
         network=NetworkMode.NONE,
         hostname=spec.get("hostname") or name_of(pod)[:63].rstrip("-."),
         shared_pid_namespace=bool(spec.get("shareProcessNamespace")),
@@ -112,9 +115,10 @@ def _container(
     place: Place,
     sources: Sources,
 ) -> Container:
-    hold, values = "", dict[str, str]()
+    hold, values, shown = "", dict[str, str](), tuple[Mount, ...]()
     try:
         values = environment(pod, given, place, sources)
+        shown = mounts(pod, given, values, place)
     except Missing as missing:
         hold = str(missing)
     return Container(
@@ -140,6 +144,7 @@ def _container(
             Port(p["containerPort"], p.get("protocol", "TCP").lower(), p.get("hostPort", 0), p.get("name", ""))
             for p in given.get("ports") or ()
         ),
+        mounts=shown,
         interactive=bool(given.get("stdin")),
         terminal=bool(given.get("tty")),
         stop_timeout=grace,

@@ -17,3 +17,9 @@ def expanded(text: str, values: Mapping[str, str]) -> str:
         return "$" if match[1] == "$" else values.get(match[2], match[0])
 
     return _REFERENCE.sub(one, text)
+
+
+def unknown(text: str, values: Mapping[str, str]) -> tuple[str, str]:
+    """The first name in `text` that has no value ("": all have), and the text expanded."""
+    names = (match[2] for match in _REFERENCE.finditer(text) if match[1] != "$")
+    return next((name for name in names if name not in values), ""), expanded(text, values)

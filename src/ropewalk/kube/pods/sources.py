@@ -6,7 +6,7 @@ import base64
 import binascii
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from ropewalk.kube.machinery.objects import Object, namespace_of
 from ropewalk.model.ids import Owner
@@ -24,6 +24,18 @@ class Place:
     host_address: str
     allocatable: Mapping[str, str] = field(default_factory=dict)
     """The node's, as quantities: what a container without a limit may have."""
+    files: bool = False
+    """Whether the machine has files and a kernel; a simulated one has neither."""
+    host_access: bool = False
+    """Whether a pod may be given paths and privileges of its machine: where that is confined."""
+
+
+class TokenWish(NamedTuple):
+    """A service account token for the pod that bears it."""
+
+    audience: str
+    """"": the API server's own."""
+    seconds: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +46,7 @@ class Sources:
     secrets: Mapping[str, Object] = field(default_factory=dict)
     services: Sequence[Object] = ()
     """Those of its namespace, and `kubernetes` of the default one."""
+    tokens: Mapping[TokenWish, str] = field(default_factory=dict)
 
     def data(self, kind: Kind, name: str) -> Mapping[str, bytes] | None:
         """Keys and contents; None where there is no such object."""

@@ -171,7 +171,7 @@ def _mounts(container: Container, setup: ContainerSetup, files: Mapping[str, str
         if path not in mounted
     ]
     for mount in container.mounts:
-        source = setup.volumes.get(mount.volume)
+        source = setup.parts.get(mount.path) if mount.sub_path else setup.volumes.get(mount.volume)
         if source is None:
             raise CreateFailed(f"container {container.name} mounts volume {mount.volume}, which does not exist")
         mounts.append(cri.Mount(container_path=mount.path, host_path=source, readonly=mount.read_only))
