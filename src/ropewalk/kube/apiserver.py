@@ -305,7 +305,7 @@ def _workloads(api: Api, clock: Clock, entropy: Entropy) -> list[Runnable]:
 
 
 def _scheduler(api: Api, clock: Clock, entropy: Entropy) -> list[Runnable]:
-    events = Events(api, clock)
+    events = Events(api, clock, "events of the scheduler")
     return [events, LateScheduler(api, events.recorder(SCHEDULER), clock, entropy)]
 
 

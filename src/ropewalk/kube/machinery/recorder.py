@@ -73,11 +73,10 @@ class Recorder:
 
 
 class Events:
-    """Writes what recorders tell. A `Runnable`."""
+    """Writes what recorders tell. A `Runnable`; `name` it where there are several."""
 
-    name = "events"
-
-    def __init__(self, api: Api, clock: Clock) -> None:
+    def __init__(self, api: Api, clock: Clock, name: str = "events") -> None:
+        self.name = name
         self._api = api
         self._clock = clock
         self._correlator = Correlator()
