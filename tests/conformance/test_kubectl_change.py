@@ -159,66 +159,6 @@ SERVICE: dict[str, Any] = {
 }
 
 
-def test_rollout_of_a_deployment_without_its_controller(space: Space) -> None:
-    """Revisions are ReplicaSets, which nobody makes here yet: the test makes them."""
-    space.create(deployment("web"))
-    made = space.get("deployment", "web")
-    for revision, image in (("1", "nginx:1.26"), ("2", "nginx:1.27")):
-        space.create(_replica_set(made, revision, image))
-    space("annotate", "deployment", "web", "deployment.kubernetes.io/revision=2")
-    history = space("rollout", "history", "deployment/web").splitlines()
-    assert [line.split() for line in history[2:4]] == [["1", "<none>"], ["2", "<none>"]]
-    assert "nginx:1.26" in space("rollout", "history", "deployment/web", "--revision=1")
-    assert space("rollout", "pause", "deployment/web") == "deployment.apps/web paused\n"
-    assert space.get("deployment", "web")["spec"]["paused"] is True
-    space("rollout", "resume", "deployment/web")
-    assert "paused" not in space.get("deployment", "web")["spec"]
-    space("rollout", "undo", "deployment/web", "--to-revision=1")
-    template = space.get("deployment", "web")["spec"]["template"]
-    assert template["spec"]["containers"][0]["image"] == "nginx:1.26"
-    space("rollout", "restart", "deployment/web")
-    template = space.get("deployment", "web")["spec"]["template"]
-    assert "kubectl.kubernetes.io/restartedAt" in template["metadata"]["annotations"]
-    generation = space.get("deployment", "web")["metadata"]["generation"]
-    status = {
-        "observedGeneration": generation,
-        "replicas": 2,
-        "updatedReplicas": 2,
-        "readyReplicas": 2,
-        "availableReplicas": 2,
-    }
-    space("patch", "deployment", "web", "--subresource=status", "--type=merge", "-p", json.dumps({"status": status}))
-    assert space("rollout", "status", "deployment/web") == 'deployment "web" successfully rolled out\n'
-    assert space.get("deployment", "web")["metadata"]["generation"] == generation
-
-
-def _replica_set(owner: dict[str, Any], revision: str, image: str) -> dict[str, Any]:
-    labels = {"app": "web", "pod-template-hash": f"h{revision}"}
-    return {
-        "apiVersion": "apps/v1",
-        "kind": "ReplicaSet",
-        "metadata": {
-            "name": f"web-h{revision}",
-            "labels": labels,
-            "annotations": {"deployment.kubernetes.io/revision": revision},
-            "ownerReferences": [
-                {
-                    "apiVersion": "apps/v1",
-                    "kind": "Deployment",
-                    "name": "web",
-                    "uid": owner["metadata"]["uid"],
-                    "controller": True,
-                }
-            ],
-        },
-        "spec": {
-            "replicas": 0,
-            "selector": {"matchLabels": labels},
-            "template": {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "web", "image": image}]}},
-        },
-    }
-
-
 def _owned(space: Space) -> None:
     """A ConfigMap that owns another."""
     space.create(config_map("owner"))

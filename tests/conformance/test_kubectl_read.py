@@ -9,6 +9,7 @@ from itertools import islice
 import pytest
 import yaml
 
+from support.installation import eventually
 from support.kube_process import Cluster, Space, config_map, definition, deployment, pod
 
 
@@ -178,10 +179,12 @@ def test_documents_of_every_form(space: Space) -> None:
 
 
 def test_several_kinds_and_selectors(space: Space) -> None:
-    space.apply(config_map("a", {"app": "x"}), deployment("web"), pod("lone", labels={"app": "x"}))
+    space.apply(config_map("a", {"app": "x"}), deployment("web", replicas=0), pod("lone", labels={"app": "x"}))
     space.wait("pod/lone", "condition=Ready")
     assert space.names("cm,pods", "-l", "app=x") == ["configmap/a", "pod/lone"]
-    assert space.names("all") == ["pod/lone", "deployment.apps/web"]
+    eventually(lambda: len(space.names("all")) == 3, "the deployment has its set")
+    assert space.names("all")[:2] == ["pod/lone", "deployment.apps/web"]
+    assert space.names("all")[2].startswith("replicaset.apps/web-")
     assert space.names("cm", "--field-selector", "metadata.name=a") == ["configmap/a"]
     assert space.names("pods", "--field-selector", "status.phase=Running,spec.nodeName!=") == ["pod/lone"]
     assert space.names("cm", "-l", "app in (x, y),!zone") == ["configmap/a"]

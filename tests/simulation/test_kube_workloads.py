@@ -7,8 +7,11 @@ dies and another begins. Every event of the store is judged as it happens:
 - `no-surplus`: a controller makes no pod beyond what was asked for at some time since it last could know;
 - `no-gap`: it deletes no pod while there are no more than were asked for, unless others took some away just then;
 - `one-owner`: a pod that has a controller never gets another in its place;
+- `surge`: a deployment's sets are never told to be more, together, than its replicas and its surge;
+- `availability`: of a deployment's available pods no controller deletes one that may not be missed, as far as it could
+  know that it was available and the others were;
 
-and once the faults cease: there are as many pods as were asked for, and the status says so.
+and once the faults cease: there are as many pods as were asked for, of the template asked for, and the status says so.
 """
 
 from __future__ import annotations
@@ -20,6 +23,9 @@ import orjson
 import pytest
 
 from ropewalk.base.entropy import SeededEntropy
+from ropewalk.kube.controllers.deployment_revisions import limits_of
+from ropewalk.kube.controllers.deployments import DeploymentController
+from ropewalk.kube.controllers.garbage_collector import GarbageCollector
 from ropewalk.kube.controllers.pod_book import PodBook
 from ropewalk.kube.controllers.replica_sets import REPLICA_SETS, ReplicaSetController
 from ropewalk.kube.machinery.errors import StatusFault
@@ -32,6 +38,7 @@ from support.kube_controlling import Lifecycle, World
 from support.kube_workloads import PODS, Hands, workload_server
 
 SEEDS = int(os.environ.get("ROPEWALK_SEEDS", "24"))
+DEPLOYMENTS = GroupResource("apps", "deployments")
 SETS = GroupResource("apps", "replicasets")
 DEAF = 20.0
 """Seconds for which watches fall silent, at most: so old may be what a controller acts on."""
@@ -233,3 +240,192 @@ async def test_as_many_pods_as_were_asked_for(block: int) -> None:
         made, deleted = made + counts[0], deleted + counts[1]
     assert deleted > len(range(block, SEEDS, 4)), "hardly a pod was ever deleted"
     assert made > 10 * len(range(block, SEEDS, 4)), "hardly a pod was ever made"
+
+
+class Rollouts(World):
+    """One deployment that is changed all the time, and the judge of its sets and pods."""
+
+    def __init__(self, seed: int) -> None:
+        super().__init__(seed)
+        self.server = workload_server(store=self.store, clock=self.clock, seed=seed + 2, chain=Lifecycle)
+        self.hands = Hands(self.server.api, self.clock)
+        self.hindered.loses_watches = True
+        self.pods: dict[str, Any] = {}
+        self.sets: dict[str, Any] = {}
+        self.wishes: list[tuple[float, Any]] = []
+        """What the deployment was, and since when."""
+        self.lost = -100.0
+        """When a pod last failed, or ceased to be ready."""
+        self.ready_since: dict[str, float] = {}
+        self.judged = {"pods": 0, "replicasets": 0}
+        self.rollouts = self.spared = 0
+
+    def controllers(self, api: InsideApi, entropy: SeededEntropy) -> list[Runnable]:
+        events, book = Events(api, self.clock), PodBook(api)
+        return [
+            events,
+            ReplicaSetController(REPLICA_SETS, api, book, events, self.clock, entropy),
+            DeploymentController(api, book, events, self.clock, entropy),
+            GarbageCollector(api, self.clock, entropy),
+        ]
+
+    # --- the user
+
+    async def begin(self) -> None:
+        labels = {"app": "web"}
+        spec = {"containers": [{"name": "main", "image": "v0"}]}
+        rolling = {"maxSurge": self.random.randrange(3), "maxUnavailable": self.random.randrange(1, 3)}
+        strategy = {"type": "RollingUpdate", "rollingUpdate": rolling}
+        template = {"metadata": {"labels": labels}, "spec": spec}
+        fields = {"replicas": 4, "selector": {"matchLabels": labels}, "template": template, "strategy": strategy}
+        body = {"metadata": {"name": "web", "namespace": "default"}, "spec": fields}
+        self._wish(await self.server.api.create(DEPLOYMENTS, body))
+
+    def _wish(self, obj: Any) -> None:
+        self.wishes.append((self.clock.monotonic(), obj))
+
+    async def change(self) -> None:
+        if self.random.random() < 0.6:
+            self.rollouts += 1
+            image = f"v{self.random.randrange(4)}"
+            change: dict[str, Any] = {"template": {"spec": {"containers": [{"name": "main", "image": image}]}}}
+        else:
+            change = {"replicas": self.random.randrange(1, 7)}
+        self._wish(await self.server.api.patch(DEPLOYMENTS, "default", "web", {"spec": change}))
+
+    async def fail_a_pod(self) -> None:
+        running = [pod for pod in await self.hands.pods() if pod["spec"].get("nodeName") and is_active(pod)]
+        if running:
+            pod = self.random.choice(running)
+            failed = self.random.random() < 0.5
+            await self.hands.report(pod, "Failed" if failed else "Running", ready=False)
+
+    # --- the judge
+
+    async def judge(self) -> None:
+        events = []
+        for prefix, plural in (("/registry/core/pods/", "pods"), ("/registry/apps/replicasets/", "replicasets")):
+            read = self.store._keys._events_after(prefix, self.judged[plural], 10_000)[0]
+            events += [(int(event.revision), plural, event) for event in read]
+        for revision, plural, event in sorted(events, key=lambda found: found[0]):
+            self.judged[plural] = revision
+            (self._judge_pod if plural == "pods" else self._judge_set)(event)
+
+    def _judge_set(self, event: Event) -> None:
+        one = orjson.loads(event.value)
+        uid = one["metadata"]["uid"]
+        if event.kind is EventKind.DELETE:
+            self.sets.pop(uid, None)
+            return
+        before = self.sets.get(uid, {"spec": {"replicas": 0}})["spec"]["replicas"]
+        self.sets[uid] = one
+        if one["spec"]["replicas"] > before:
+            told = sum(each["spec"]["replicas"] for each in self.sets.values())
+            most = max(limits_of(obj).most for obj in self._recent())
+            assert told <= most, f"surge: the sets are to be {told}, of at most {most}"
+
+    def _judge_pod(self, event: Event) -> None:
+        pod = orjson.loads(event.value)
+        uid = pod["metadata"]["uid"]
+        before = self.pods.get(uid)
+        gone = event.kind is EventKind.DELETE
+        if is_ready(pod):
+            self.ready_since.setdefault(uid, self.clock.monotonic())
+        if before is not None and is_ready(before):
+            if gone or is_going(pod):
+                self._judge_deletion(self.ready_since[uid])
+            elif not is_ready(pod):
+                self.lost = self.clock.monotonic()
+        if gone:
+            self.pods.pop(uid, None)
+        else:
+            self.pods[uid] = pod
+
+    def _judge_deletion(self, since: float) -> None:
+        if max(self.lost, since) >= self.clock.monotonic() - DEAF - 5.0:
+            return  # the controllers may have known of more, or not of this one
+        ready = sum(is_ready(pod) for pod in self.pods.values())
+        least = min(limits_of(obj).least for obj in self._recent())
+        assert ready > least, f"availability: {ready} are ready, {least} must be, and one is deleted"
+        self.spared += 1
+
+    def _recent(self) -> list[Any]:
+        """What the deployment was at any time since the controllers' view may date from."""
+        since = self.clock.monotonic() - DEAF - 5.0
+        ends = [time for time, _ in self.wishes[1:]] + [float("inf")]
+        return [obj for (_, obj), end in zip(self.wishes, ends, strict=True) if end > since]
+
+    # --- the run
+
+    async def turn(self) -> None:
+        roll = self.random.random()
+        if roll < 0.12:
+            await self.change()
+        elif roll < 0.18:
+            await self.fail_a_pod()
+        elif roll < 0.8:
+            for pod in await self.hands.pods():
+                if self.random.random() < 0.6:
+                    await self.hands.step(pod)
+        elif roll < 0.86:
+            await self.restart()
+        elif roll < 0.92:
+            await self.be_deaf()
+        await self.clock.advance(self.random.choice((0.0, 0.1, 1.0, 5.0)))
+        await self.judge()
+
+    async def be_deaf(self) -> None:
+        self.hindered.hearing.clear()
+        self.hindered.deaf_to = self.random.choice(("/registry/core/pods/", "/registry/apps/replicasets/", "/"))
+        for _ in range(3):
+            await self.change()
+            await self.hands.advance_all()
+            await self.clock.advance(self.random.choice((0.1, 5.0)))
+        self.hindered.hearing.set()
+
+    async def run(self) -> tuple[int, int]:
+        await self.up()
+        await self.begin()
+        self.hindered.badness = self.random.choice((0.0, 0.05, 0.2))
+        for _ in range(60):
+            await self.turn()
+        self.hindered.badness = 0.0
+        for _ in range(30):
+            await self.clock.advance(10.0)
+            await self.hands.advance_all()
+            await self.judge()
+        await self.check_settled()
+        await self.down()
+        return self.rollouts, self.spared
+
+    async def check_settled(self) -> None:
+        await self.clock.advance(70.0)
+        present = await self.server.api.get(DEPLOYMENTS, "default", "web")
+        wanted = present["spec"]["replicas"]
+        image = present["spec"]["template"]["spec"]["containers"][0]["image"]
+        pods = [pod for pod in await self.hands.pods() if is_active(pod)]
+        assert [pod["spec"]["containers"][0]["image"] for pod in pods] == [image] * wanted
+        status = present["status"]
+        counts = [status.get(name, 0) for name in ("replicas", "updatedReplicas", "availableReplicas")]
+        assert counts == [wanted] * 3
+        assert status["observedGeneration"] == present["metadata"]["generation"]
+        progress = next(each for each in status["conditions"] if each["type"] == "Progressing")
+        assert progress["reason"] == "NewReplicaSetAvailable"
+
+
+def is_ready(pod: Any) -> bool:
+    conditions = pod["status"].get("conditions") or ()
+    return is_active(pod) and any((each["type"], each["status"]) == ("Ready", "True") for each in conditions)
+
+
+@pytest.mark.parametrize("block", range(4))
+async def test_rollouts_keep_their_bounds_and_end(block: int) -> None:
+    rollouts = spared = 0
+    for seed in range(block, SEEDS, 4):
+        try:
+            counts = await Rollouts(seed).run()
+        except AssertionError as failed:
+            raise AssertionError(f"seed {seed}: {failed}") from failed
+        rollouts, spared = rollouts + counts[0], spared + counts[1]
+    assert rollouts > 3 * len(range(block, SEEDS, 4)), "hardly anything was ever rolled out"
+    assert spared > len(range(block, SEEDS, 4)) // 2, "hardly a deletion was ever judged"

@@ -27,6 +27,7 @@ from ropewalk.kube.aggregation import Aggregation
 from ropewalk.kube.bootstrap import Address, bootstrap
 from ropewalk.kube.connectors import Connectors
 from ropewalk.kube.controllers.certificate_requests import CertificateRequests
+from ropewalk.kube.controllers.deployments import DeploymentController
 from ropewalk.kube.controllers.event_expiry import EventExpiry
 from ropewalk.kube.controllers.garbage_collector import GarbageCollector
 from ropewalk.kube.controllers.namespace_contents import NamespaceContents
@@ -301,6 +302,7 @@ def _workloads(api: Api, clock: Clock, entropy: Entropy) -> list[Runnable]:
         events,
         ReplicaSetController(REPLICA_SETS, api, pods, events, clock, entropy),
         ReplicaSetController(REPLICATION_CONTROLLERS, api, pods, events, clock, entropy),
+        DeploymentController(api, pods, events, clock, entropy),
     ]
 
 

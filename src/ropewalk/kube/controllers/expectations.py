@@ -8,7 +8,7 @@ has waited for long. (kube-controller-manager counts, and goes on after five min
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from dataclasses import dataclass, field
 
 from ropewalk.base.clock import Clock
@@ -79,6 +79,11 @@ class Expectations:
         found = self._expected.get(key)
         if found is not None and uid not in found.gone:
             found.deleted.add(uid)
+
+    def going(self, key: str) -> Set[str]:
+        """Whose deletion was asked for and is not seen yet."""
+        found = self._expected.get(key)
+        return found.deleted if found is not None else frozenset()
 
     def observe(self, key: str, uid: str, *, gone: bool) -> None:
         """It was told: to be there, or (also) to be going or gone."""

@@ -3,7 +3,8 @@
 https://kubernetes.io/docs/concepts/workloads/controllers/replicaset/
 https://kubernetes.io/docs/concepts/workloads/controllers/replicationcontroller/
 Pods are counted in the book, and only once all that this controller has done is in it (`expectations`). After a write
-of which nobody knows whether it happened, the pods are read from the store first.
+of which nobody knows whether it happened, the pods are read from the store first. The status never counts what was
+deleted, seen or not: deployments rely on it for what may be missed.
 """
 
 from __future__ import annotations
@@ -123,6 +124,8 @@ class ReplicaSetController:
                 failure = str(failed)
                 if failed.in_doubt:
                     self._doubtful.add(key)
+        going = self._expectations.going(key)
+        mine = [pod for pod in mine if pod.uid not in going]
         now = self._clock.wall()
         told = len(terminating) if self._kind.tells_terminating else None
         await self._tell(owner, replica_status(owner, mine, told, failure, now))
