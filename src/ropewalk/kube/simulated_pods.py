@@ -18,6 +18,7 @@ from ropewalk.base.clock import Clock
 from ropewalk.base.entropy import Entropy
 from ropewalk.base.errors import Retryable
 from ropewalk.base.log import logger
+from ropewalk.kube.machinery import quantities
 from ropewalk.kube.machinery.api import Api, ObjectCache, ObjectChange
 from ropewalk.kube.machinery.errors import StatusFault
 from ropewalk.kube.machinery.objects import Object, at, metadata, name_of, namespace_of, uid_of
@@ -142,7 +143,8 @@ class PodRunner:
             tokens=await self._tokens.of(pod) if self._files else {},
         )
         allocatable = at(node, "status", "allocatable") or {}
-        place = Place(self._owner, addresses.pod, addresses.host, allocatable, files=self._files)
+        memory = quantities.whole(at(node, "status", "capacity", "memory") or "0")
+        place = Place(self._owner, addresses.pod, addresses.host, allocatable, files=self._files, memory_bytes=memory)
         return lower(pod, place, sources)
 
     # --- one pod

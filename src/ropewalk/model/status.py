@@ -73,7 +73,7 @@ class Waiting(Enum):
     NOT_CREATED = "not-created"
     """It could not be made as described."""
     HELD = "held"
-    """Its control plane holds it back."""
+    """Its control plane holds it back, or its own rules do."""
 
 
 class PastRun(Record, frozen=True):

@@ -233,7 +233,9 @@ class Container(Record, frozen=True):
     environment: tuple[EnvironmentVariable, ...] = ()
     working_directory: str = ""
     user: str = ""
-    """"", "uid", "uid:gid", "name" or "name:group", as Docker reads it."""
+    """"", "uid", "uid:gid", "name" or "name:group", as Docker reads it; ":gid" is the image's user in another group."""
+    must_not_be_root: bool = False
+    """It is not made where its user, or its image's, is root or cannot be told."""
     essential: bool = True
     """Its end ends the workload."""
     background: bool = False
@@ -257,6 +259,12 @@ class Container(Record, frozen=True):
     log: LogRoute | None = None
     read_only_root: bool = False
     privileged: bool = False
+    no_new_privileges: bool = False
+    """Its processes can never gain more rights than they start with."""
+    seccomp: str = ""
+    """"" filters system calls as the runtime does by default, "unconfined" not at all."""
+    out_of_memory_score: int = 0
+    """Added to the kernel's own (-1000 to 1000) where the machine runs out of memory: the highest go first."""
     add_capabilities: tuple[str, ...] = ()
     drop_capabilities: tuple[str, ...] = ()
     ulimits: tuple[Ulimit, ...] = ()
@@ -371,6 +379,13 @@ class Workload(Record, frozen=True):
     """Limit of what its running containers, scratch volumes and logs hold together; beyond it the workload is stopped
     (docs/decisions/0011). 0: none."""
     hostname: str = ""
+    domain: str = ""
+    """What its hosts file puts behind its hostname."""
+    groups: tuple[int, ...] = ()
+    """Of every container, beside its own group."""
+    volume_group: int | None = None
+    """Owns its volumes (not the machine's paths), and may write what may be written."""
+    dns_options: tuple[str, ...] = ()
     dns_servers: tuple[str, ...] = ()
     dns_search: tuple[str, ...] = ()
     extra_hosts: tuple[tuple[str, str], ...] = ()

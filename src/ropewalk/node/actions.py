@@ -26,6 +26,7 @@ from ropewalk.node.runtime import (
     ContainerSetup,
     ContainerState,
     ExecTimeout,
+    Forbidden,
     ImageInfo,
     ImageNotFound,
     NoSuchContainer,
@@ -251,12 +252,12 @@ class Performer:
                 await self._clock.sleep(RETRY_SECONDS)
                 return
             except (RuntimeFailure, OSError) as failed:
-                await self._launch_failed(runner, action, state.sandbox, str(failed), created=bool(identity))
+                await self._launch_failed(runner, action, state.sandbox, failed, created=bool(identity))
                 return
         observe(runner, found)
 
     async def _launch_failed(
-        self, runner: Runner, action: words.Launch, sandbox: str, reason: str, *, created: bool
+        self, runner: Runner, action: words.Launch, sandbox: str, failed: Exception, *, created: bool
     ) -> None:
         """Blame the sandbox where it is that which died."""
         try:
@@ -266,7 +267,11 @@ class Performer:
             return
         if alive:
             self._logs.ended(runner.uid, action.container, action.attempt)
-            runner.post(words.LaunchFailed(action.container, action.attempt, reason, created))
+            runner.post(
+                words.LaunchFailed(
+                    action.container, action.attempt, str(failed), created, isinstance(failed, Forbidden)
+                )
+            )
         else:
             runner.post(words.SandboxLost())
 

@@ -10,6 +10,7 @@ A simulated machine has no root: it keeps no files, and every path is "".
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -47,19 +48,18 @@ class Folders:
             if volume.kind == "memory":
                 folder = Path(self._scratch(workload.uid, volume.name))
                 mounts.memory(folder, volume.size_bytes)
-                folder.chmod(0o777)
+                _open_to_all(folder, workload.volume_group)
             elif volume.kind == "scratch":
                 folder = Path(self._scratch(workload.uid, volume.name))
                 folder.mkdir(parents=True, exist_ok=True)
-                # Any user of any container of the workload may write, as on a fresh Docker volume of root's image.
-                folder.chmod(0o777)
+                _open_to_all(folder, workload.volume_group)
 
     def write_files(self, workload: Workload, volume: Volume) -> None:
         """Let a volume of files show what its record says: blocking. Raises OSError."""
         if self._root is not None:
             folder = Path(self._scratch(workload.uid, volume.name))
             folder.mkdir(parents=True, exist_ok=True)
-            file_volumes.write(folder, volume.files, volume.version)
+            file_volumes.write(folder, volume.files, volume.version, workload.volume_group)
 
     def parts(self, workload: Workload, container: Container, attempt: int) -> dict[str, str]:
         """Path in the container → folder or file of the machine, for mounts of only a part of a volume: blocking.
@@ -106,6 +106,15 @@ class Folders:
 
     def _scratch(self, uid: str, volume: str) -> str:
         return "" if self._root is None else str(self._root / "volumes" / _safe(uid) / _safe(volume))
+
+
+def _open_to_all(folder: Path, group: int | None) -> None:
+    """Any user of any container of the workload may write, as on a fresh Docker volume of root's image; what is made in
+    it belongs to the group, where there is one.
+    """
+    if group is not None:
+        os.chown(folder, -1, group)
+    folder.chmod(0o777 if group is None else 0o2777)
 
 
 def _safe(name: str) -> str:

@@ -45,6 +45,10 @@ class CreateFailed(RuntimeFailure):
     """A sandbox or container cannot be made as described (no such user, bad mount, address not to be had…)."""
 
 
+class Forbidden(CreateFailed):
+    """The container may not be made as it is described: its own rules forbid it."""
+
+
 class StartFailed(RuntimeFailure):
     """A created container could not be started (its command does not exist, say)."""
 

@@ -179,7 +179,7 @@ def _launch_failed(state: State, event: LaunchFailed, now: float) -> State:
             container,
             create_failures=failures,
             restart_at=now + rules.retry_delay(failures),
-            waiting=Waiting.NOT_CREATED,
+            waiting=Waiting.HELD if event.forbidden else Waiting.NOT_CREATED,
             reason=event.reason if container.phase is ContainerPhase.PENDING else container.reason,
         )
         return with_container(state, container)

@@ -180,6 +180,8 @@ class LaunchFailed(Record, frozen=True):
     attempt: int
     reason: str
     created: bool = False
+    forbidden: bool = False
+    """Its own rules keep it from being made."""
 
 
 class Created(Record, frozen=True):

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from live.runtime.steps import SLEEP, shell
 from ropewalk.base.clock import SystemClock
 from ropewalk.model.agent import MachineFacts
-from ropewalk.model.status import ContainerStatus, WorkloadPhase
+from ropewalk.model.status import ContainerStatus, Waiting, WorkloadPhase
 from ropewalk.model.workload import (
     Container,
     File,
@@ -23,6 +23,7 @@ from ropewalk.model.workload import (
     Mount,
     Pause,
     Probe,
+    Resources,
     RestartRule,
     RunCommand,
     Volume,
@@ -178,6 +179,60 @@ async def test_hooks_probes_and_last_words(real: Machine, runtime: CriRuntime) -
         (machine.root / "volumes" / "w" / "shared" / "ill").unlink()
         notes = {(note.kind.value, note.probe and note.probe.value) for note in machine.agent.status("w").notes}
         assert {("probe-failed", "liveness"), ("stopping", "liveness")} <= notes
+
+
+async def test_a_container_is_confined_as_its_record_says(real: Machine, runtime: CriRuntime) -> None:
+    spec = forever(
+        user=":7",
+        must_not_be_root=False,
+        no_new_privileges=True,
+        drop_capabilities=("ALL",),
+        add_capabilities=("NET_BIND_SERVICE",),
+        out_of_memory_score=321,
+        mounts=(Mount("shared", "/shared"), Mount("given", "/given", read_only=True)),
+    )
+    given = Volume("given", "files", files=(File("key", b"1", 0o400),), version="1")
+    what = workload(
+        "w",
+        spec,
+        volumes=(Volume("shared", "scratch"), given),
+        number=0,
+        groups=(2000, 3000),
+        volume_group=2000,
+        dns_servers=("10.100.0.10",),
+        dns_search=("a.b", "c"),
+        dns_options=("ndots:5",),
+        extra_hosts=(("legacy", "10.9.9.9"),),
+        resources=Resources(cpu_shares=2),
+    )
+    async with running(real, runtime) as machine:
+        await machine.up(what)
+        facts = dict(
+            line.split(":\t", 1)
+            for line in (await machine.say("cat", "/proc/self/status")).splitlines()
+            if ":\t" in line
+        )
+        assert facts["Gid"].split() == ["7"] * 4 and facts["Uid"].split() == ["0"] * 4
+        assert {"2000", "3000"} <= set(facts["Groups"].split())
+        assert facts["NoNewPrivs"] == "1" and facts["Seccomp"] == "2"
+        assert int(facts["CapEff"], 16) == 1 << 10
+        assert await machine.say("cat", "/proc/1/oom_score_adj") == "321\n"
+        assert (await machine.say("stat", "-c", "%a %g", "/shared")) == "2777 2000\n"
+        assert (await machine.say("stat", "-L", "-c", "%a %g", "/given/key")) == "440 2000\n"
+        await machine.say("touch", "/shared/new")
+        assert (await machine.say("stat", "-c", "%g", "/shared/new")) == "2000\n"
+        resolver = await machine.say("cat", "/etc/resolv.conf")
+        assert resolver.split() == ["search", "a.b", "c", "nameserver", "10.100.0.10", "options", "ndots:5"]
+        assert "10.9.9.9 legacy" in await machine.say("cat", "/etc/hosts")
+        assert (real.cgroup("cpu", "w") / "cpu.shares").read_text() == "2\n"
+
+
+async def test_what_must_not_be_root_is_not_made_as_root(real: Machine, runtime: CriRuntime) -> None:
+    async with running(real, runtime) as machine:
+        await machine.give(workload("w", forever(must_not_be_root=True), number=0))
+        await machine.until(lambda: (c := machine.container()) is not None and c.waiting is Waiting.HELD)
+        found = machine.container()
+        assert found is not None and found.reason.startswith("container has runAsNonRoot and image will run as root")
 
 
 @pytest.mark.parametrize("path", ["link/etc", "link", "../x", "/etc"])

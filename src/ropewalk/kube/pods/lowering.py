@@ -10,14 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ropewalk.kube.machinery import quantities
+from msgspec.structs import replace
+
 from ropewalk.kube.machinery.objects import Object, at, name_of, namespace_of, uid_of
+from ropewalk.kube.pods import amounts, names, security
 from ropewalk.kube.pods.checks import hook, probe
 from ropewalk.kube.pods.environment import environment
 from ropewalk.kube.pods.references import expanded
 from ropewalk.kube.pods.refusals import Refused
 from ropewalk.kube.pods.sources import Missing, Place, Sources
-from ropewalk.kube.pods.volumes import mounts, volumes
+from ropewalk.kube.pods.volumes import mounts, volume_group, volumes
 from ropewalk.model.ids import MachineId, WorkloadUid
 from ropewalk.model.workload import (
     Container,
@@ -29,7 +31,6 @@ from ropewalk.model.workload import (
     NetworkMode,
     Port,
     PullRule,
-    Resources,
     RestartRule,
     StartCondition,
     Workload,
@@ -43,30 +44,58 @@ WRITTEN = Generation("", 0, 0)
 
 def lower(pod: Object, place: Place, sources: Sources) -> Workload:
     """The pod on the node that it is bound to. Raises `Refused`."""
+    security.check_pod(pod, place)
     spec = pod.get("spec") or {}
     grace = float(spec.get("terminationGracePeriodSeconds", 30))
-    made: list[Container] = []
+    containers: list[Container] = []
     waits: tuple[Dependency, ...] = ()
     for given in spec.get("initContainers") or ():
         own = restart_rule(spec, given)
-        made.append(_container(pod, given, own, waits, grace, place, sources))
+        containers.append(_container(pod, given, own, waits, grace, place, sources))
         condition = StartCondition.STARTED if own is RestartRule.ALWAYS else StartCondition.SUCCEEDED
         waits = (*waits, Dependency(given["name"], condition))
     for given in spec.get("containers") or ():
-        made.append(_container(pod, given, restart_rule(spec, given), waits, grace, place, sources))
-    return Workload(
+        containers.append(_container(pod, given, restart_rule(spec, given), waits, grace, place, sources))
+    name, domain = names.hostname(pod, place)
+    made = Workload(
         uid=WorkloadUid(uid_of(pod)),
         owner=place.owner,
         machine=MachineId(spec["nodeName"]),
         generation=WRITTEN,
         name=f"{namespace_of(pod)}/{name_of(pod)}",
-        containers=tuple(made),
+        containers=tuple(containers),
         volumes=volumes(pod, place, sources),
         network=NetworkMode.NONE,
-        hostname=spec.get("hostname") or name_of(pod)[:63].rstrip("-."),
+        hostname=name,
         shared_pid_namespace=bool(spec.get("shareProcessNamespace")),
         stop_timeout=grace,
     )
+    return _on_a_kernel(made, pod, place, domain) if place.files else made
+
+
+def _on_a_kernel(made: Workload, pod: Object, place: Place, domain: str) -> Workload:
+    """With what only a machine that has one can hold it to."""
+    resolver = names.resolver(pod, place)
+    return replace(
+        made,
+        network=_network(pod, place),
+        interface=place.interface,
+        domain=domain,
+        dns_servers=resolver.servers,
+        dns_search=resolver.searches,
+        dns_options=resolver.options,
+        extra_hosts=names.aliases(pod),
+        groups=security.groups(pod),
+        volume_group=volume_group(pod),
+        resources=amounts.of_pod(pod),
+        ephemeral_storage_bytes=amounts.storage_of_pod(pod),
+    )
+
+
+def _network(pod: Object, place: Place) -> NetworkMode:
+    if at(pod, "spec", "hostNetwork"):
+        return NetworkMode.HOST
+    return NetworkMode.NONE if place.interface is None else NetworkMode.INTERFACE
 
 
 def is_sidecar(container: Object) -> bool:
@@ -115,6 +144,7 @@ def _container(
     place: Place,
     sources: Sources,
 ) -> Container:
+    allowed = security.of_container(pod, given, place)
     hold, values, shown = "", dict[str, str](), tuple[Mount, ...]()
     try:
         values = environment(pod, given, place, sources)
@@ -139,7 +169,17 @@ def _container(
         health=probe(given, "readinessProbe"),
         liveness=probe(given, "livenessProbe"),
         startup=probe(given, "startupProbe"),
-        resources=_resources(given),
+        resources=amounts.of_container(given),
+        user=allowed.user,
+        must_not_be_root=allowed.must_not_be_root,
+        read_only_root=allowed.read_only_root,
+        privileged=allowed.privileged,
+        no_new_privileges=allowed.no_new_privileges,
+        seccomp=allowed.seccomp,
+        add_capabilities=allowed.add,
+        drop_capabilities=allowed.drop,
+        sysctls=tuple((each["name"], each["value"]) for each in at(pod, "spec", "securityContext", "sysctls") or ()),
+        out_of_memory_score=amounts.out_of_memory_score(pod, given, place.memory_bytes) if place.files else 0,
         ports=tuple(
             Port(p["containerPort"], p.get("protocol", "TCP").lower(), p.get("hostPort", 0), p.get("name", ""))
             for p in given.get("ports") or ()
@@ -159,18 +199,3 @@ def _container(
 def _words(given: Object, key: str, values: Mapping[str, str]) -> tuple[str, ...] | None:
     words = given.get(key)
     return None if not words else tuple(expanded(word, values) for word in words)
-
-
-# --- amounts
-
-
-def _resources(given: Object) -> Resources:
-    limits = at(given, "resources", "limits") or {}
-    requests = at(given, "resources", "requests") or {}
-    millis = quantities.milli(requests.get("cpu", "0"))
-    return Resources(
-        cpu_millis=quantities.milli(limits.get("cpu", "0")),
-        cpu_shares=millis * 1024 // 1000,
-        memory_bytes=quantities.whole(limits.get("memory", "0")),
-        memory_reservation_bytes=quantities.whole(requests.get("memory", "0")),
-    )

@@ -10,6 +10,7 @@ from typing import Literal, NamedTuple
 
 from ropewalk.kube.machinery.objects import Object, namespace_of
 from ropewalk.model.ids import Owner
+from ropewalk.model.workload import InterfaceSpec
 
 Kind = Literal["configmap", "secret"]
 
@@ -26,6 +27,16 @@ class Place:
     """The node's, as quantities: what a container without a limit may have."""
     files: bool = False
     """Whether the machine has files and a kernel; a simulated one has neither."""
+    interface: InterfaceSpec | None = None
+    """The pod's own; None: a network without any way out."""
+    memory_bytes: int = 0
+    """The machine's."""
+    cluster_domain: str = "cluster.local"
+    cluster_servers: tuple[str, ...] = ()
+    """Where the cluster's names are asked for."""
+    host_servers: tuple[str, ...] = ()
+    host_searches: tuple[str, ...] = ()
+    """The machine's own resolver."""
     host_access: bool = False
     """Whether a pod may be given paths and privileges of its machine: where that is confined."""
 

@@ -115,7 +115,7 @@ def _files(pod: Object, kind: str, source: Object, mode: int, place: Place, sour
         token = sources.tokens.get(wish(source), "")
         if place.files and not token:
             raise Missing("failed to fetch token: none was given")
-        yield File(source["path"], token.encode(), mode)
+        yield File(source["path"], token.encode(), mode if volume_group(pod) is None else 0o600)
     else:
         raise Refused("", f"a projected volume from {kind} is not offered")
 
@@ -135,6 +135,11 @@ def _of_data(kind: Kind, name: str, source: Object, mode: int, sources: Sources,
             yield File(item["path"], data[item["key"]], item.get("mode", mode))
         elif not source.get("optional"):
             raise Missing(text + item["key"])
+
+
+def volume_group(pod: Object) -> int | None:
+    found = at(pod, "spec", "securityContext", "fsGroup")
+    return None if found is None else int(found)
 
 
 # --- tokens

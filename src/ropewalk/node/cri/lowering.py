@@ -18,7 +18,7 @@ from ropewalk.model.workload import Container, Isolation, NetworkMode, Workload
 from ropewalk.node.cri._generated import cri_pb2 as cri
 from ropewalk.node.cri.adjust import RLIMITS
 from ropewalk.node.cri.cgroups import PERIOD, Version, clamped
-from ropewalk.node.runtime import ContainerSetup, CreateFailed, ImageInfo
+from ropewalk.node.runtime import ContainerSetup, CreateFailed, Forbidden, ImageInfo
 
 MANAGED = "ropewalk/managed"
 OWNER = "ropewalk/owner"
@@ -69,7 +69,10 @@ def hostname(workload: Workload) -> str:
 def hosts_file(workload: Workload) -> str:
     """/etc/hosts of the workload's containers: loopback, itself, and what it asked for."""
     lines = ["127.0.0.1 localhost", "::1 localhost ip6-localhost ip6-loopback"]
-    if workload.interface is not None:
+    if workload.interface is not None and workload.domain:
+        name = hostname(workload)
+        lines.append(f"{workload.interface.address} {name}.{workload.domain} {name}")
+    elif workload.interface is not None:
         name = hostname(workload)
         short = name.partition(".")[0]
         lines.append(f"{workload.interface.address} {name}" + (f" {short}" if short != name else ""))
@@ -92,7 +95,7 @@ def _dns(workload: Workload) -> cri.DNSConfig | None:
         servers = (RESOLVER_ADDRESS,)
     if not servers and not workload.dns_search and workload.network is NetworkMode.HOST:
         return None
-    return cri.DNSConfig(servers=servers or ("127.0.0.1",), searches=workload.dns_search)
+    return cri.DNSConfig(servers=servers or ("127.0.0.1",), searches=workload.dns_search, options=workload.dns_options)
 
 
 def sandbox_config(workload: Workload, log_folder: str, attempt: int, cgroup: str) -> cri.PodSandboxConfig:
@@ -138,8 +141,9 @@ def sandbox_config(workload: Workload, log_folder: str, attempt: int, cgroup: st
     )
 
 
-def _seccomp(privileged: bool) -> cri.SecurityProfile:
-    kind = cri.SecurityProfile.Unconfined if privileged else cri.SecurityProfile.RuntimeDefault
+def _seccomp(container: Container) -> cri.SecurityProfile:
+    free = container.privileged or container.seccomp == "unconfined"
+    kind = cri.SecurityProfile.Unconfined if free else cri.SecurityProfile.RuntimeDefault
     return cri.SecurityProfile(profile_type=kind)
 
 
@@ -149,6 +153,17 @@ def _user(user: str) -> tuple[cri.Int64Value | None, cri.Int64Value | None, str]
     if name.isdigit() and (not colon or group.isdigit()):
         return cri.Int64Value(value=int(name)), cri.Int64Value(value=int(group)) if group else None, ""
     return None, None, user
+
+
+def _check_not_root(user: str, container: str) -> None:
+    """As the kubelet has it, and in its words."""
+    name = user.partition(":")[0]
+    if name and not name.isdigit():
+        raise Forbidden(
+            f"container has runAsNonRoot and image has non-numeric user ({name}), cannot verify user is non-root"
+        )
+    if int(name or "0") == 0:
+        raise Forbidden(f"container has runAsNonRoot and image will run as root (container: {container})")
 
 
 def process(container: Container, image: ImageInfo) -> list[str]:
@@ -189,6 +204,7 @@ def _resources(workload: Workload, container: Container, version: Version) -> cr
         cpu_shares=limit.cpu_shares,
         memory_limit_in_bytes=limit.memory_bytes,
         unified=unified,
+        oom_score_adj=container.out_of_memory_score,
     )
 
 
@@ -203,7 +219,12 @@ def container_config(
     version: Version,
 ) -> cri.ContainerConfig:
     """`files`: path in the container → file of the machine, for what the runtime mounts on its own account."""
-    uid, gid, username = _user(container.user)
+    user = container.user
+    if user.startswith(":"):
+        user = (image.user.partition(":")[0] or "0") + user
+    if container.must_not_be_root:
+        _check_not_root(user or image.user, container.name)
+    uid, gid, username = _user(user)
     environment = dict(setup.environment) | {variable.name: variable.value for variable in container.environment}
     annotations = {}
     if container.ulimits:
@@ -242,7 +263,9 @@ def container_config(
                 readonly_rootfs=container.read_only_root,
                 masked_paths=() if container.privileged else _MASKED,
                 readonly_paths=() if container.privileged else _READ_ONLY,
-                seccomp=_seccomp(container.privileged),
+                seccomp=_seccomp(container),
+                no_new_privs=container.no_new_privileges,
+                supplemental_groups=workload.groups,
             ),
         ),
     )
