@@ -91,8 +91,8 @@ def _is_counted(one: Object) -> bool:
     return counted(one, "observedGeneration") >= int(metadata(one).get("generation", 0))
 
 
-def _number(text: str) -> int | None:
-    return int(text) if text.isascii() and text.isdigit() and int(text) < 2**31 else None
+def _number(text: str, most: int = 2**31 - 1) -> int | None:
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 20 and int(text) <= most else None
 
 
 # --- which is the new one
@@ -158,7 +158,7 @@ def revision_of(one: Object) -> int:
     text = annotations_of(one).get(REVISION, "")
     if not text:
         return 0
-    found = _number(text)
+    found = _number(text, 2**63 - 1)
     return -1 if found is None else found
 
 

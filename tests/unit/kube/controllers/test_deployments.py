@@ -307,3 +307,12 @@ def test_names_leave_room_for_the_hash() -> None:
     made = revisions.new_set(body)
     assert len(made["metadata"]["name"]) == 253
     assert made["metadata"]["name"].endswith("-" + made["metadata"]["labels"]["pod-template-hash"])
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [("", 0), ("7", 7), ("3546343826724305832", 3546343826724305832), (str(2**63), -1), ("-1", -1), ("9" * 5000, -1)],
+)
+def test_a_revision_is_a_number_of_64_bits(text: str, number: int) -> None:
+    one = {"metadata": {"annotations": {revisions.REVISION: text}}}
+    assert revisions.revision_of(one) == number
