@@ -92,3 +92,23 @@ def test_a_pod_that_is_deleted_comes_again(web: Space) -> None:
     web("delete", "pod", gone)
     web("wait", "deployment/web", "--for=jsonpath={.status.readyReplicas}=3", "--timeout=10s")
     assert gone not in {pod["metadata"]["name"] for pod in objects(web, "pods")}
+
+
+def test_exposing_a_deployment(web: Space) -> None:
+    web("expose", "deployment", "web", "--port=8080", "--target-port=80")
+
+    def addresses() -> set[str]:
+        found = objects(web, "endpointslices", "-l", "kubernetes.io/service-name=web")
+        return {address for one in found for each in one.get("endpoints") or () for address in each["addresses"]}
+
+    pods = {pod["status"]["podIP"] for pod in objects(web, "pods")}
+    eventually(lambda: addresses() == pods, "every pod is an endpoint")
+    one = objects(web, "endpointslices")[0]
+    assert one["ports"] == [{"name": "", "port": 80, "protocol": "TCP"}]
+    assert all(each["zone"].startswith("us-east-1") for each in one["endpoints"])
+    assert f"{min(pods)}:80" in web("get", "endpoints", "web", "--no-headers")
+    assert "Endpoints:" in web("describe", "service", "web")
+    web("scale", "deployment/web", "--replicas=1")
+    eventually(lambda: len(addresses()) == 1, "the endpoints follow")
+    web("delete", "service", "web")
+    eventually(lambda: not objects(web, "endpoints,endpointslices"), "they go with the service")

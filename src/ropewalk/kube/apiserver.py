@@ -38,6 +38,7 @@ from ropewalk.kube.controllers.replica_sets import REPLICA_SETS, REPLICATION_CON
 from ropewalk.kube.controllers.resource_quotas import ResourceQuotaController
 from ropewalk.kube.controllers.server_leases import ServerLeases
 from ropewalk.kube.controllers.service_account_secrets import ServiceAccountSecrets
+from ropewalk.kube.controllers.service_endpoints import ServiceEndpoints
 from ropewalk.kube.extension.aggregation_resolving import EndpointResolver
 from ropewalk.kube.extension.aggregation_trust import authentication_data
 from ropewalk.kube.extension.definitions import DefinitionController, Serving, schema_rules
@@ -303,6 +304,7 @@ def _workloads(api: Api, clock: Clock, entropy: Entropy) -> list[Runnable]:
         ReplicaSetController(REPLICA_SETS, api, pods, events, clock, entropy),
         ReplicaSetController(REPLICATION_CONTROLLERS, api, pods, events, clock, entropy),
         DeploymentController(api, pods, events, clock, entropy),
+        ServiceEndpoints(api, pods, events, clock, entropy),
     ]
 
 

@@ -16,6 +16,7 @@ from ropewalk.kube.controllers.deployment_revisions import counted, replicas_of
 from ropewalk.kube.controllers.deployment_status import deadline_in, is_complete
 from ropewalk.kube.controllers.deployment_sync import DEPLOYMENTS, SETS, Sync
 from ropewalk.kube.controllers.following import split
+from ropewalk.kube.controllers.own_writes import OwnWrites
 from ropewalk.kube.controllers.owners import Owners
 from ropewalk.kube.controllers.pod_book import PodBook, PodSeen
 from ropewalk.kube.machinery.api import Api, ObjectChange
@@ -51,9 +52,7 @@ class DeploymentController:
         self._clock = clock
         self._controller = Controller(self.name, self._reconcile, clock=clock, entropy=entropy, workers=WORKERS)
         self._owners = Owners(api, DEPLOYMENTS, _selector, self._controller.enqueue)
-        self._written: dict[str, dict[str, int]] = {}
-        """By key and set: the revision that this controller wrote last."""
-        self._doubtful: set[str] = set()
+        self._writes = OwnWrites(api, SETS)
         self._following = False
 
     async def run(self) -> None:
@@ -91,8 +90,7 @@ class DeploymentController:
     async def _reconcile(self, key: str) -> Result:
         present = self._api.cache(DEPLOYMENTS).get(*split(key))
         if present is None:
-            self._written.pop(key, None)
-            self._doubtful.discard(key)
+            self._writes.forget(key)
             return DONE
         if not at(present, "spec", "selector", "matchLabels") and not at(
             present, "spec", "selector", "matchExpressions"
@@ -100,15 +98,11 @@ class DeploymentController:
             self._recorder.record(present, "SelectingAll", SELECTING_ALL, warning=True)
             return DONE
         sets = await self._sets_of(key, present)
-        writes = self._written.setdefault(key, {})
-
-        def wrote(one: Object) -> None:
-            writes[name_of(one)] = int(metadata(one)["resourceVersion"])
-
-        sync = Sync(self._api, self._recorder, copied(present), sets, self._clock.wall(), wrote)
-        self._doubtful.add(key)  # until all went well: a write that fails may have happened
+        now = self._clock.wall()
+        sync = Sync(self._api, self._recorder, copied(present), sets, now, lambda one: self._writes.wrote(key, one))
+        self._writes.begin(key)
         result = await self._step(present, sync)
-        self._doubtful.discard(key)
+        self._writes.end(key)
         return result
 
     async def _step(self, present: Object, sync: Sync) -> Result:
@@ -174,7 +168,7 @@ class DeploymentController:
         selector, claims = _selector(deployment), Claims(self._api, DEPLOYMENTS, deployment)
         is_going = metadata(deployment).get("deletionTimestamp") is not None
         cache, place = self._api.cache(SETS), f"/{namespace_of(deployment)}"
-        if self._is_behind(key, deployment):
+        if not self._writes.are_seen(key):
             text = str(selector)
             owned = await self._api.list(SETS, namespace_of(deployment), label_selector=text)
             orphans = [one for one in owned if controller_of(one) is None]
@@ -193,14 +187,6 @@ class DeploymentController:
             if await claims.adopt(SETS, one):
                 mine.append(await self._api.get(SETS, namespace_of(one), name_of(one)))
         return mine
-
-    def _is_behind(self, key: str, deployment: Object) -> bool:
-        writes = self._written.get(key, {})
-        for name, revision in tuple(writes.items()):
-            present = self._api.cache(SETS).get(namespace_of(deployment), name)
-            if present is not None and int(metadata(present)["resourceVersion"]) >= revision:
-                del writes[name]
-        return bool(writes) or key in self._doubtful
 
 
 BY_OWNER = "owner"

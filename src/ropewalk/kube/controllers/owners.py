@@ -58,6 +58,10 @@ class Owners:
         found = self._selectors.get(namespace)
         return [key for key, selector in found.items() if selector.matches(labels)] if found else []
 
+    def keys_of(self, namespace: str) -> list[str]:
+        """All of a namespace."""
+        return list(self._selectors.get(namespace, ()))
+
     def _changed(self, change: ObjectChange) -> None:
         obj = change.present
         namespace = namespace_of(obj)

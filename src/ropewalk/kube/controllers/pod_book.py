@@ -111,7 +111,8 @@ class PodBook:
 
     def __init__(self, api: Api) -> None:
         self._api = api
-        self._pods: dict[tuple[str, str], PodSeen] = {}
+        self._pods: dict[str, dict[str, PodSeen]] = {}
+        """Namespace → name → pod."""
         self._controlled: dict[str, dict[str, PodSeen]] = {}
         """By the uid of their controllers; those that nobody controls by their namespaces."""
         self._listeners: list[Listener] = []
@@ -129,7 +130,7 @@ class PodBook:
         await cache.synced()
 
     def get(self, namespace: str, name: str) -> PodSeen | None:
-        return self._pods.get((namespace, name))
+        return self._pods.get(namespace, {}).get(name)
 
     def controlled_by(self, uid: str) -> list[PodSeen]:
         return list(self._controlled.get(uid, {}).values())
@@ -138,20 +139,24 @@ class PodBook:
         return self._controlled.get(_place(namespace), {}).values()
 
     def all(self) -> Iterable[PodSeen]:
-        return self._pods.values()
+        return (pod for held in self._pods.values() for pod in held.values())
 
     def of_namespace(self, namespace: str) -> list[PodSeen]:
-        return [pod for (place, _), pod in self._pods.items() if place == namespace]
+        return list(self._pods.get(namespace, {}).values())
 
     def _observe(self, namespace: str, name: str, outline: Outline | None) -> None:
-        place = (namespace, name)
-        old = self._pods.get(place)
+        held = self._pods.get(namespace)
+        old = held.get(name) if held is not None else None
         new = None
         if outline is not None:
             new = seen(namespace, name, outline, self._shared(outline.metadata.labels))
-            self._pods[place] = new
-        elif old is not None:
-            del self._pods[place]
+            if held is None:
+                held = self._pods[namespace] = {}
+            held[name] = new
+        elif old is not None and held is not None:
+            del held[name]
+            if not held:
+                del self._pods[namespace]
         if old == new:
             return
         if old is not None and new is not None and old.uid != new.uid:  # another of the same name
