@@ -145,7 +145,8 @@ class Server:
         self._tasks: list[asyncio.Task[None]] = []
 
     def _serve_services(self) -> None:
-        services = Services(ServiceAddresses(["10.96.0.0/16"], self.entropy))
+        self.addresses = ServiceAddresses(["10.96.0.0/16"], self.store, self.entropy)
+        services = Services(self.addresses)
         self.registry.serve(replace(one, strategy=services) for one in built_in() if one.storage == SERVICES)
 
     async def start(self, *runnables: Any) -> Server:

@@ -39,6 +39,7 @@ from ropewalk.kube.controllers.resource_quotas import ResourceQuotaController
 from ropewalk.kube.controllers.server_leases import ServerLeases
 from ropewalk.kube.controllers.service_account_secrets import ServiceAccountSecrets
 from ropewalk.kube.controllers.service_endpoints import ServiceEndpoints
+from ropewalk.kube.controllers.service_networking import ServiceNetworking
 from ropewalk.kube.extension.aggregation_resolving import EndpointResolver
 from ropewalk.kube.extension.aggregation_trust import authentication_data
 from ropewalk.kube.extension.definitions import DefinitionController, Serving, schema_rules
@@ -58,7 +59,7 @@ from ropewalk.kube.kinds.priorities import AGGREGATOR, PRIORITIES
 from ropewalk.kube.kinds.published import published
 from ropewalk.kube.kinds.table import DELETED_IS_ANSWERED, RESOURCES
 from ropewalk.kube.machinery import discovery
-from ropewalk.kube.machinery.api import Api, ObjectChange
+from ropewalk.kube.machinery.api import Api
 from ropewalk.kube.machinery.http.bodies import Bodies
 from ropewalk.kube.machinery.http.described import Described
 from ropewalk.kube.machinery.http.front import Front, Steps
@@ -143,8 +144,7 @@ class ApiServer:
     front: Front
     gateway: Gateway
     """Where the machines of this cluster dial."""
-    addresses: ServiceAddresses
-    """Held by the cluster's services."""
+    service_networking: ServiceNetworking
     serving: Serving
     identity: Identity
     aggregation: Aggregation
@@ -161,7 +161,7 @@ class ApiServer:
         types = definitions()
         sealed = {SECRETS: Encryption(encryption_keys(config.keys / "encryption.keys", entropy), entropy)}
         registry = Registry(store, clock, entropy, transformers=sealed)
-        addresses = ServiceAddresses([config.service_range], entropy, node_ports=config.node_ports)
+        addresses = ServiceAddresses([config.service_range], store, entropy, node_ports=config.node_ports, shut=True)
         registry.serve(catalogue(types, _strategies(addresses)))
         creators: dict[tuple[GroupResource, str], Create] = {}
         reviews: dict[GroupResource, Evaluate] = {}
@@ -204,12 +204,14 @@ class ApiServer:
             delegate=aggregation.aggregator.delegate,
         )
         front = Front(registry, reads, Writes(registry, subresources, reads, authorizer, bodies), pages, steps)
+        networking = ServiceNetworking(api, addresses, socket.gethostname(), clock, entropy)
         runnables: list[Runnable] = [registry.feeds, gateway, flow_control, audit_log, aggregation.discovery]
         server = cls(
-            *(config, keys, registry, api, front, gateway, addresses, serving, identity, aggregation),
+            *(config, keys, registry, api, front, gateway, networking, serving, identity, aggregation),
             *(runnables, [], schema_of),
         )
         server.runnables.append(ServerLeases(api, socket.gethostname(), f"{config.name}:{config.port}", clock))
+        server.runnables += networking.runnables
         server.led += _controllers(server, store, clock, entropy)
         server._add_pages(pages, metrics)
         add_metrics(flow_control, metrics)
@@ -227,9 +229,7 @@ class ApiServer:
         """Make what every cluster has; ready afterwards."""
         self.serving.begin()
         self.aggregation.services.follow()
-        services = self.api.cache(SERVICES)
-        services.on_change(self._occupy)
-        await services.synced()
+        await self.service_networking.start()
         await bootstrap(
             self.api,
             _address(self.config),
@@ -238,11 +238,6 @@ class ApiServer:
         await flow_control_bootstrap(self.api)
         await self.identity.synced()
         self._waiting.clear()
-
-    def _occupy(self, change: ObjectChange) -> None:
-        """What any replica gives to a service is taken here too. Its own releases come from the strategy."""
-        if change.new is not None:
-            self.addresses.occupy(change.new)
 
     def close(self) -> None:
         """End every watch and every agent's session: they come back to whoever answers then."""
@@ -293,6 +288,7 @@ def _controllers(server: ApiServer, store: Store, clock: Clock, entropy: Entropy
         EventExpiry(api, clock, entropy),
         *_workloads(manager, clock, entropy),
         *_scheduler(api.acting_as("kube-scheduler"), clock, entropy),
+        *server.service_networking.led,
     ]
 
 

@@ -18,7 +18,7 @@ from ropewalk.kube.machinery.objects import Json, Object, at, metadata
 from ropewalk.kube.machinery.patch import go_text
 from ropewalk.kube.machinery.resources import ResourceInfo
 from ropewalk.kube.machinery.schema import Schema
-from ropewalk.kube.machinery.strategy import ALL_METADATA, ScalePaths, Strategy
+from ropewalk.kube.machinery.strategy import ALL_METADATA, Finish, ScalePaths, Strategy
 
 _STANDARD_FINALIZERS = ("orphan", "foregroundDeletion", "kubernetes")
 _UNCHECKED = (
@@ -83,7 +83,7 @@ class _Custom(Strategy):
         changed = any(new.get(key) != old.get(key) for key in old.keys() | new.keys() if key != "metadata")
         new["metadata"]["generation"] = generation + 1 if changed else generation
 
-    async def before_create(self, obj: Object, api: Api, *, dry_run: bool) -> Callable[[], None] | None:
+    async def before_create(self, obj: Object, api: Api, *, dry_run: bool) -> Finish | None:
         if self._terminating:
             raise faults.forbidden(
                 self._info.plural,

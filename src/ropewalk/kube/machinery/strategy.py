@@ -12,7 +12,7 @@ The order of a create: decode → `default` → mutating admission → metadata 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -32,6 +32,13 @@ STATUS_ALONE: Mapping[str, FieldSet] = {"status": {"f:metadata": LEAF, "f:spec":
 
 Selectable = Callable[[Object], str]
 """The value of a selectable field; "" where it is absent."""
+
+
+Finish = Callable[[bool], Awaitable[None]]
+"""Told whether the object was written, once that is known. Where a write's outcome is not known it is never told, and
+what was claimed stays claimed until somebody who looks over all claims finds it unused. Does not raise: what cannot be
+given back just now is found in the same way.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,14 +137,14 @@ class Strategy:
 
     # --- with effects
 
-    async def before_create(self, obj: Object, api: Api, *, dry_run: bool) -> Callable[[], None] | None:
-        """Claim what the object needs (addresses, ports): change `obj` in place; return what gives it back if the write
-        fails.
+    async def before_create(self, obj: Object, api: Api, *, dry_run: bool) -> Finish | None:
+        """Claim what the object needs (addresses, ports): change `obj` in place; return who gives it back if the write
+        fails. None where nothing was claimed, as for most kinds.
         """
         return None
 
-    async def before_update(self, new: Object, old: Object, api: Api, *, dry_run: bool) -> Callable[[], None] | None:
-        """The same for an update."""
+    async def before_update(self, new: Object, old: Object, api: Api, *, dry_run: bool) -> Finish | None:
+        """The same for an update, which may also hold less than before once it is written."""
         return None
 
     async def after_delete(self, obj: Object, api: Api) -> None:

@@ -6,14 +6,19 @@ from __future__ import annotations
 
 import pytest
 
+from ropewalk.base.entropy import SeededEntropy
 from ropewalk.kube.kinds.catalogue import plain_strategies
+from ropewalk.kube.kinds.core.service_addresses import ServiceAddresses
+from ropewalk.kube.kinds.core.services import Services
 from ropewalk.kube.kinds.table import RESOURCES
 from ropewalk.kube.machinery.objects import Json, Object, copied
 from ropewalk.kube.machinery.registry.aspects import MAIN, STATUS, Aspect, nothing
 from ropewalk.kube.machinery.resources import GroupResource
 from ropewalk.kube.machinery.strategy import Strategy
+from ropewalk.store.memory import MemoryStore
 
-STRATEGIES = plain_strategies()
+RANGES = ServiceAddresses(["10.96.0.0/24"], MemoryStore(SeededEntropy(1)), SeededEntropy(1))
+STRATEGIES = {**plain_strategies(), GroupResource("", "services"): Services(RANGES)}
 KINDS = sorted(
     {
         info.group_resource

@@ -17,7 +17,6 @@ from ropewalk.kube.kinds.core.replication_controllers import ReplicationControll
 from ropewalk.kube.kinds.core.resource_quotas import ResourceQuotas
 from ropewalk.kube.kinds.core.secrets import Secrets
 from ropewalk.kube.kinds.core.service_accounts import ServiceAccounts
-from ropewalk.kube.kinds.core.services import Services
 from ropewalk.kube.machinery.strategy import Strategy
 
 STRATEGIES: dict[str, Strategy] = {
@@ -37,8 +36,7 @@ STRATEGIES: dict[str, Strategy] = {
     "resourcequotas": ResourceQuotas(),
     "secrets": Secrets(),
     "serviceaccounts": ServiceAccounts(),
-    "services": Services(),
 }
-"""`Services()` hands out addresses of 10.96.0.0/12: a server that has ranges of its own takes
-`Services(ServiceAddresses(…))` instead. A binding is never stored: `bindings` says what it does to its pod.
+"""Services are not here, which need ranges and a store (`Services(ServiceAddresses(…))`). A binding is never stored:
+`bindings` says what it does to its pod.
 """

@@ -1,181 +1,291 @@
-"""Which addresses and node ports services hold: two ranges, what of them is taken, and what comes next.
+"""Service addresses and node ports, handed out so that no two API servers give one twice: each is a key of the store.
 
-Pure but for the entropy it is given. It forgets with the process: at start the owner tells it every service there is
-(`occupy`). Both ranges are split as Kubernetes splits them: what is handed out comes from the upper part, so that
-people may pick from the lower one. https://kubernetes.io/docs/concepts/services-networking/cluster-ip-allocation/
+An address is taken by creating the IPAddress object of its name, and given back by deleting it; caches only say which
+ones need not be tried. A node port is taken by creating a record of its own beside the served resources. Ranges are
+what the cluster's ServiceCIDRs say (`service_ranges`). What a crash leaves taken, the repairs in `kube.controllers`
+find.
+https://kubernetes.io/docs/reference/networking/virtual-ips/#ip-address-objects
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
+from dataclasses import dataclass
 from ipaddress import ip_network
+from typing import TYPE_CHECKING
+
+import msgspec
 
 from ropewalk.base.entropy import Entropy
+from ropewalk.base.errors import Retryable
+from ropewalk.base.log import logger
+from ropewalk.kube.kinds.core.service_ranges import (
+    NODE_PORTS,
+    ServiceRange,
+    address_numbers,
+    check_configured,
+    family_of,
+    family_of_address,
+    holds,
+    port_numbers,
+    service_ranges,
+    spelled,
+)
 from ropewalk.kube.machinery import addresses
-from ropewalk.kube.machinery.addresses import Network
-from ropewalk.kube.machinery.objects import Object
+from ropewalk.kube.machinery.api import ObjectCache
+from ropewalk.kube.machinery.errors import StatusFault
+from ropewalk.kube.machinery.objects import Object, at, labels_of, name_of, namespace_of, uid_of
+from ropewalk.kube.machinery.resources import GroupResource
+from ropewalk.runtime.table import Table
+from ropewalk.store.protocol import KeyExists, Revision, Store, WrongRevision
 
-IPV4, IPV6 = "IPv4", "IPv6"
-NODE_PORTS = (30_000, 32_767)
+if TYPE_CHECKING:
+    from ropewalk.kube.machinery.api import Api
+
+log = logger(__name__)
+
+IP_ADDRESSES = GroupResource("networking.k8s.io", "ipaddresses")
+SERVICE_CIDRS = GroupResource("networking.k8s.io", "servicecidrs")
+FAMILY_LABEL, MANAGED_BY_LABEL = "ipaddress.kubernetes.io/ip-family", "ipaddress.kubernetes.io/managed-by"
+MANAGED_BY = "ipallocator.k8s.io"
+NODE_PORT_CLAIMS = "/ranges/nodeports/"
+"""A record a port, outside of what is served."""
 FULL = "range is full"
-_DRY_RUN_PORT = 32_769
+MISMATCH = "the provided network does not match the current range"
+NOT_READY = "allocator not ready"
+ADDRESS_TAKEN, PORT_TAKEN = "provided IP is already allocated", "provided port is already allocated"
 
 
 class Unavailable(Exception):
     """Why an address or port cannot be had, in Kubernetes' words."""
 
 
-class _Numbers:
-    """Whole numbers from `first` to `last`; those below `split` are handed out last."""
+class PortClaim(msgspec.Struct, frozen=True):
+    """Whose a node port is."""
 
-    def __init__(self, first: int, last: int, split: int, entropy: Entropy) -> None:
-        self.first, self.last, self._split = first, last, split
-        self._entropy = entropy
-        self._taken: set[int] = set()
-
-    def __contains__(self, number: int) -> bool:
-        return self.first <= number <= self.last
-
-    def is_taken(self, number: int) -> bool:
-        return number in self._taken
-
-    def take(self, number: int) -> None:
-        self._taken.add(number)
-
-    def give(self, number: int) -> None:
-        self._taken.discard(number)
-
-    def next(self) -> int:
-        for low, high in ((self._split, self.last), (self.first, self._split - 1)):
-            size = high - low + 1
-            taken = sum(low <= number <= high for number in self._taken) if len(self._taken) >= size else 0
-            if size <= 0 or taken >= size:
-                continue
-            number = low + int(self._entropy.random() * size)
-            for _ in range(size):
-                if number not in self._taken:
-                    self._taken.add(number)
-                    return number
-                number = low if number == high else number + 1
-        raise Unavailable(FULL)
+    namespace: str
+    name: str
+    uid: str
 
 
-def _split(size: int, least: int, most: int, step: int) -> int:
-    """How many of a range are kept back for people to pick."""
-    return 0 if size <= least else min(max(least, size // step), most)
+@dataclass(frozen=True, slots=True)
+class TakenAddress:
+    text: str
+    uid: str
+    """Of its IPAddress object."""
 
 
-class _Range:
-    def __init__(self, text: str, entropy: Entropy) -> None:
-        self.network: Network = ip_network(text)
-        base, size = int(self.network.network_address), self.network.num_addresses
-        last = base + size - (2 if self.network.version == 4 else 1)
-        self.numbers = _Numbers(base + 1, last, base + 1 + _split(size, 16, 256, 16), entropy)
+@dataclass(frozen=True, slots=True)
+class TakenPort:
+    number: int
+    revision: Revision
+    """Of its record."""
 
-    def text(self, number: int) -> str:
-        return str(type(self.network.network_address)(number))
+
+def address_name(text: str) -> str:
+    """The name of an address's object: its canonical form. "" for what is no address."""
+    address = addresses.parse_ip(text)
+    return "" if address is None else str(address)
+
+
+def address_object(name: str, service: Object) -> Object:
+    """The IPAddress that says that the service has this address."""
+    parent = {"resource": "services", "namespace": namespace_of(service), "name": name_of(service)}
+    return {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "IPAddress",
+        "metadata": {"name": name, "labels": {FAMILY_LABEL: family_of_address(name), MANAGED_BY_LABEL: MANAGED_BY}},
+        "spec": {"parentRef": parent},
+    }
+
+
+def is_managed(address: Object) -> bool:
+    """Made here, not by somebody who uses IPAddress objects for something else."""
+    return labels_of(address).get(MANAGED_BY_LABEL) == MANAGED_BY
+
+
+def refers_to_service(address: Object) -> bool:
+    parent = at(address, "spec", "parentRef") or {}
+    return not parent.get("group") and parent.get("resource") == "services"
+
+
+def refers_to(address: Object, service: Object) -> bool:
+    parent = at(address, "spec", "parentRef") or {}
+    named = (parent.get("namespace", ""), parent.get("name", ""))
+    return refers_to_service(address) and named == (namespace_of(service), name_of(service))
+
+
+def port_claim(service: Object) -> PortClaim:
+    return PortClaim(namespace_of(service), name_of(service), uid_of(service))
 
 
 class ServiceAddresses:
-    """One range, or two of different families (the first is the family of services that name none)."""
+    """`ranges` are the cluster's configured ones: one, or two of different families (the first is the family of
+    services that name none). Nothing is handed out before `open`, where it is made shut.
+    """
 
-    def __init__(self, ranges: Sequence[str], entropy: Entropy, *, node_ports: tuple[int, int] = NODE_PORTS) -> None:
-        self._ranges = {IPV6 if ":" in text else IPV4: _Range(text, entropy) for text in ranges}
-        if not self._ranges or len(self._ranges) != len(ranges):
-            raise ValueError(f"service ranges must be one or two of different families, not {list(ranges)}")
-        first, last = node_ports
-        self._ports = _Numbers(first, last, first + _split(last - first + 1, 16, 128, 32), entropy)
+    def __init__(
+        self,
+        ranges: Sequence[str],
+        store: Store,
+        entropy: Entropy,
+        *,
+        node_ports: tuple[int, int] = NODE_PORTS,
+        shut: bool = False,
+    ) -> None:
+        self.families = check_configured(ranges)
+        self.configured = tuple(str(ip_network(text)) for text in ranges)
+        self.port_range = f"{node_ports[0]}-{node_ports[1]}"
+        self.ports = Table(store, NODE_PORT_CLAIMS, PortClaim)
+        self._numbers = port_numbers(*node_ports)
+        self._entropy = entropy
+        self._opened = asyncio.Event()
+        if not shut:
+            self.open()
 
-    @property
-    def families(self) -> tuple[str, ...]:
-        """The cluster's own first."""
-        return tuple(self._ranges)
-
-    def first_address(self, family: str | None = None) -> str:
-        """What the service `kubernetes` gets."""
-        found = self._ranges[family or self.families[0]]
-        return found.text(found.numbers.first)
+    def open(self) -> None:
+        """What older services hold is known now."""
+        self._opened.set()
 
     # --- addresses
 
-    def take_address(self, text: str, *, dry_run: bool = False) -> None:
+    async def ranges(self, api: Api) -> list[ServiceRange]:
+        cache = api.cache(SERVICE_CIDRS)
+        await cache.synced()
+        return service_ranges(cache.all(), self.configured)
+
+    async def take_address(self, api: Api, service: Object, text: str) -> TakenAddress:
         """This very address. Raises `Unavailable`."""
+        await self._opened.wait()
         address = addresses.parse_ip(text)
-        found = self._range_of(text)
-        if address is None or found is None or address not in found.network:
-            raise Unavailable("the provided network does not match the current range")
-        number = int(address)
-        if number not in found.numbers:
-            raise Unavailable(
-                f"the provided IP ({address}) is not in the valid range. The range of valid IPs is {found.network}"
-            )
-        if dry_run:
-            return
-        if found.numbers.is_taken(number):
-            raise Unavailable("provided IP is already allocated")
-        found.numbers.take(number)
+        ready = [one.network for one in await self.ranges(api) if one.is_ready]
+        if address is None or not any(holds(network, address) for network in ready):
+            raise Unavailable(MISMATCH)
+        return await self._create(api, service, str(address))
 
-    def next_address(self, family: str, *, dry_run: bool = False) -> str:
-        """Any. A dry run is shown the range's own address, which nobody gets. Raises `Unavailable`."""
-        found = self._ranges[family]
-        return str(found.network.network_address) if dry_run else found.text(found.numbers.next())
+    async def try_address(self, api: Api, text: str) -> None:
+        """What a dry run is told: whether it is such an address, not whether somebody has it. Raises `Unavailable`."""
+        address, family = addresses.parse_ip(text), family_of_address(text)
+        networks = [one.network for one in await self.ranges(api) if family_of(one.network) == family and one.is_ready]
+        if not networks:
+            raise Unavailable(NOT_READY)
+        if address is None or not any(holds(network, address) for network in networks):
+            valid = f"The range of valid IPs is {networks[0]}"
+            raise Unavailable(f"the provided IP ({address}) is not in the valid range. {valid}")
 
-    def give_address(self, text: str) -> None:
-        address, found = addresses.parse_ip(text), self._range_of(text)
-        if address is not None and found is not None:
-            found.numbers.give(int(address))
+    async def next_address(self, api: Api, service: Object, family: str) -> TakenAddress:
+        """Any of the family. Raises `Unavailable`."""
+        await self._opened.wait()
+        cache = api.cache(IP_ADDRESSES)
+        await cache.synced()
+        for one in await self.ranges(api):
+            network = one.network
+            if not one.is_ready or family_of(network) != family:
+                continue
+            taken = _Taken(cache, one)
+            for number in address_numbers(network).free(taken, self._entropy.random(), self._entropy.random()):
+                try:
+                    return await self._create(api, service, spelled(network, number))
+                except Unavailable as why:
+                    if str(why) != ADDRESS_TAKEN:
+                        raise
+                    # Another server was quicker, and the cache has yet to hear of it: the next one, then.
+        raise Unavailable(FULL)
 
-    def _range_of(self, text: str) -> _Range | None:
-        return self._ranges.get(IPV6 if addresses.is_ipv6(text) else IPV4)
+    async def dry_address(self, api: Api, family: str) -> str:
+        """What a dry run is shown: the range's own address, which nobody gets. Raises `Unavailable`."""
+        for one in await self.ranges(api):
+            if one.is_ready and family_of(one.network) == family:
+                return str(one.network.network_address)
+        raise Unavailable(NOT_READY)
+
+    async def _create(self, api: Api, service: Object, name: str) -> TakenAddress:
+        try:
+            made = await api.create(IP_ADDRESSES, address_object(name, service))
+        except StatusFault as fault:
+            raise Unavailable(ADDRESS_TAKEN if fault.reason == "AlreadyExists" else fault.message) from None
+        return TakenAddress(name, uid_of(made))
+
+    async def undo_address(self, api: Api, taken: TakenAddress) -> None:
+        """Give back what was just taken."""
+        try:
+            await api.delete(IP_ADDRESSES, "", taken.text, uid=taken.uid)
+        except (StatusFault, Retryable) as why:
+            log.debug("an address waits for its repair", address=taken.text, why=why)
+
+    async def give_address(self, api: Api, service: Object, text: str) -> None:
+        """What the service held until now. An address that is (also) another's stays."""
+        name = address_name(text)
+        try:
+            present = await api.get(IP_ADDRESSES, "", name)
+            if refers_to(present, service):
+                await api.delete(IP_ADDRESSES, "", name, uid=uid_of(present))
+        except (StatusFault, Retryable) as why:
+            log.debug("an address waits for its repair", address=name, why=why)
 
     # --- ports
 
-    def take_port(self, port: int, *, dry_run: bool = False) -> None:
+    async def take_port(self, service: Object, port: int) -> TakenPort:
         """This very port. Raises `Unavailable`."""
-        if self._ports.is_taken(port):
-            raise Unavailable("provided port is already allocated")
-        if dry_run:
+        await self._opened.wait()
+        if not self.is_port(port):
+            told = f"The range of valid ports is {self.port_range}"
+            raise Unavailable(f"provided port is not in the valid range. {told}")
+        try:
+            return TakenPort(port, await self.ports.create(str(port), port_claim(service)))
+        except KeyExists:
+            raise Unavailable(PORT_TAKEN) from None
+
+    async def try_port(self, port: int) -> None:
+        """What a dry run is told: only whether somebody has it. Raises `Unavailable`."""
+        if await self.ports.find(str(port)) is not None:
+            raise Unavailable(PORT_TAKEN)
+
+    async def next_port(self, service: Object) -> TakenPort:
+        """Any. Raises `Unavailable`."""
+        await self._opened.wait()
+        taken: set[int] = set()
+        while True:
+            number = next(self._numbers.free(taken, self._entropy.random(), self._entropy.random()), None)
+            if number is None:
+                raise Unavailable(FULL)
+            try:
+                return TakenPort(number, await self.ports.create(str(number), port_claim(service)))
+            except KeyExists:
+                taken = {number, *(int(item.key) for item in await self.ports.list())}
+
+    async def undo_port(self, taken: TakenPort) -> None:
+        """Give back what was just taken."""
+        await self._delete_port(taken.number, taken.revision)
+
+    async def give_port(self, service: Object, port: int) -> None:
+        """What the service held until now. A port that is another's stays."""
+        try:
+            found = await self.ports.find(str(port))
+        except Retryable as why:
+            log.debug("a node port waits for its repair", port=port, why=why)
             return
-        if port not in self._ports:
-            valid = f"{self._ports.first}-{self._ports.last}"
-            raise Unavailable(f"provided port is not in the valid range. The range of valid ports is {valid}")
-        self._ports.take(port)
+        if found is not None and found.record.uid == uid_of(service):
+            await self._delete_port(port, found.revision)
 
-    def next_port(self, *, dry_run: bool = False) -> int:
-        """Any. A dry run is shown one that nobody gets. Raises `Unavailable`."""
-        return _DRY_RUN_PORT if dry_run else self._ports.next()
+    async def _delete_port(self, port: int, revision: Revision) -> None:
+        try:
+            await self.ports.delete(str(port), revision)
+        except (WrongRevision, Retryable) as why:
+            log.debug("a node port waits for its repair", port=port, why=why)
 
-    def give_port(self, port: int) -> None:
-        self._ports.give(port)
-
-    # --- whole services
-
-    def occupy(self, service: Object) -> None:
-        """Note what a service that exists holds, whoever else may hold it, too."""
-        for text in held_addresses(service):
-            address, found = addresses.parse_ip(text), self._range_of(text)
-            if address is not None and found is not None and address in found.network:
-                found.numbers.take(int(address))
-        for port in held_ports(service):
-            self._ports.take(port)
-
-    def release(self, service: Object) -> None:
-        for text in held_addresses(service):
-            self.give_address(text)
-        for port in held_ports(service):
-            self.give_port(port)
+    def is_port(self, port: int) -> bool:
+        return port in self._numbers
 
 
-def held_addresses(service: Object) -> list[str]:
-    spec = service.get("spec") or {}
-    if spec.get("type") == "ExternalName":
-        return []
-    return [text for text in spec.get("clusterIPs") or () if text and text != "None"]
+class _Taken:
+    """The numbers of a range that are known to be taken."""
 
+    def __init__(self, cache: ObjectCache, found: ServiceRange) -> None:
+        self._cache = cache
+        self._network = found.network
 
-def held_ports(service: Object) -> list[int]:
-    spec = service.get("spec") or {}
-    ports = [port["nodePort"] for port in spec.get("ports") or () if port.get("nodePort")]
-    if spec.get("type") == "LoadBalancer" and spec.get("externalTrafficPolicy") == "Local":
-        ports += [spec["healthCheckNodePort"]] if spec.get("healthCheckNodePort") else []
-    return ports
+    def __contains__(self, number: object) -> bool:
+        assert isinstance(number, int)
+        return self._cache.get("", spelled(self._network, number)) is not None

@@ -7,9 +7,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ropewalk.kube.kinds.checks import same
-from ropewalk.kube.kinds.core.service_addresses import IPV4, IPV6
+from ropewalk.kube.kinds.core.service_ranges import IPV4, IPV6, family_of_address
 from ropewalk.kube.kinds.core.service_shape import EXTERNAL_NAME, NONE, cluster_ips, is_headless, type_of
-from ropewalk.kube.machinery import addresses, names
+from ropewalk.kube.machinery import names
 from ropewalk.kube.machinery.fields import ROOT, FieldErrors
 from ropewalk.kube.machinery.objects import Object, at, name_of
 
@@ -21,10 +21,6 @@ _RELEASE = "must be 'SingleStack' to release the secondary"
 
 def _other(family: str) -> str:
     return IPV6 if family == IPV4 else IPV4
-
-
-def _family_of(address: str) -> str:
-    return IPV6 if addresses.is_ipv6(address) else IPV4
 
 
 def is_unchanged(new: Object, old: Object | None) -> bool:
@@ -102,7 +98,7 @@ def _infer(service: Object, offered: Sequence[str], errors: FieldErrors) -> None
     for index, address in enumerate(cluster_ips(service)):
         if address == NONE:
             break
-        family = _family_of(address)
+        family = family_of_address(address)
         if index < len(found):
             continue
         if family in offered:
@@ -163,12 +159,12 @@ def _validate_addresses(service: Object, kept: Sequence[str], errors: FieldError
         errors.invalid(path, given, "may only hold up to 2 values")
     if wrong:
         return
-    if len(given) > 1 and len({_family_of(address) for address in given}) != len(given):
+    if len(given) > 1 and len({family_of_address(address) for address in given}) != len(given):
         errors.invalid(path, given, "may specify no more than one IP for each IP family")
     if is_headless(service):
         return
     for index, (address, family) in enumerate(zip(given, at(service, "spec", "ipFamilies") or (), strict=False)):
-        if _family_of(address) != family and family in (IPV4, IPV6):
+        if family_of_address(address) != family and family in (IPV4, IPV6):
             told = f"expected an {family} value as indicated by `ipFamilies[{index}]`"
             errors.invalid(path / index, address, told)
 

@@ -5,16 +5,17 @@ https://kubernetes.io/docs/concepts/services-networking/service/
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, ClassVar
 
-from ropewalk.base.entropy import SystemEntropy
+from ropewalk.base.errors import Retryable
 from ropewalk.kube.kinds.cells import AGE, NAME, field, labels_text, text
 from ropewalk.kube.kinds.checks import same
 from ropewalk.kube.kinds.core import service_families
 from ropewalk.kube.kinds.core.service_addresses import ServiceAddresses
 from ropewalk.kube.kinds.core.service_claims import Claims
+from ropewalk.kube.kinds.core.service_ranges import held_addresses, held_ports
 from ropewalk.kube.kinds.core.service_rules import (
     TOPOLOGY_HINTS,
     TOPOLOGY_MODE,
@@ -43,13 +44,12 @@ from ropewalk.kube.machinery.errors import StatusFault
 from ropewalk.kube.machinery.fields import FieldErrors
 from ropewalk.kube.machinery.objects import Object, annotations_of, at, name_of, namespace_of
 from ropewalk.kube.machinery.resources import GroupResource
-from ropewalk.kube.machinery.strategy import Column, Selectable, Strategy
+from ropewalk.kube.machinery.strategy import Column, Finish, Selectable, Strategy
 
 if TYPE_CHECKING:
     from ropewalk.kube.machinery.api import Api
 
 ENDPOINTS = GroupResource("", "endpoints")
-DEFAULT_RANGE = "10.96.0.0/12"
 AFFINITY_SECONDS = 10_800
 
 
@@ -72,9 +72,8 @@ class Services(Strategy):
         "spec.type": type_of,
     }
 
-    def __init__(self, pool: ServiceAddresses | None = None) -> None:
-        self.addresses = pool or ServiceAddresses([DEFAULT_RANGE], SystemEntropy())
-        """What services hold; the owner of the server tells it of those that exist at start."""
+    def __init__(self, addresses: ServiceAddresses) -> None:
+        self.addresses = addresses
 
     def name_problems(self, name: str, *, prefix: bool) -> list[str]:
         return names.dns1035_label(name, prefix=prefix)
@@ -107,26 +106,25 @@ class Services(Strategy):
         super().prepare_update(new, old)
         _drop_of_other_types(new, old)
 
-    async def before_create(self, obj: Object, api: Api, *, dry_run: bool) -> Callable[[], None] | None:
+    async def before_create(self, obj: Object, api: Api, *, dry_run: bool) -> Finish | None:
         spec = obj["spec"]
         if spec.get("clusterIP") and not spec.get("clusterIPs"):
             spec["clusterIPs"] = [spec["clusterIP"]]
-        claims = Claims(self.addresses, dry_run=dry_run)
-        claims.create(obj)
-        return claims.undo
+        return await Claims(self.addresses, api, dry_run=dry_run).create(obj)
 
-    async def before_update(self, new: Object, old: Object, api: Api, *, dry_run: bool) -> Callable[[], None] | None:
+    async def before_update(self, new: Object, old: Object, api: Api, *, dry_run: bool) -> Finish | None:
         _keep_allocated(new, old)
         _agree(new["spec"], old["spec"])
-        claims = Claims(self.addresses, dry_run=dry_run)
-        claims.update(new, old)
-        return claims.undo
+        return await Claims(self.addresses, api, dry_run=dry_run).update(new, old)
 
     async def after_delete(self, obj: Object, api: Api) -> None:
         """Its endpoints go with it, as Kubernetes has it: the next service of its name should not find them."""
-        self.addresses.release(obj)
-        with suppress(StatusFault):
+        with suppress(StatusFault, Retryable):
             await api.delete(ENDPOINTS, namespace_of(obj), name_of(obj))
+        for address in held_addresses(obj):
+            await self.addresses.give_address(api, obj, address)
+        for port in held_ports(obj):
+            await self.addresses.give_port(obj, port)
 
     def validate_create(self, obj: Object, errors: FieldErrors) -> None:
         validate_spec(obj, None, errors)

@@ -4,7 +4,6 @@ https://kubernetes.io/docs/concepts/scheduling-eviction/dynamic-resource-allocat
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ropewalk.kube.kinds.cells import AGE, NAME, text
@@ -21,7 +20,7 @@ from ropewalk.kube.machinery import names
 from ropewalk.kube.machinery.fields import ROOT, FieldErrors, Path
 from ropewalk.kube.machinery.objects import Object, at, labels_of, metadata, name_of, namespace_of
 from ropewalk.kube.machinery.resources import GroupResource
-from ropewalk.kube.machinery.strategy import ALL_METADATA, STATUS_ALONE, Strategy
+from ropewalk.kube.machinery.strategy import ALL_METADATA, STATUS_ALONE, Finish, Strategy
 
 if TYPE_CHECKING:
     from ropewalk.kube.machinery.api import Api
@@ -84,7 +83,7 @@ class ResourceClaims(Strategy):
         super().prepare_status_update(new, old)
         drop_from_status(new, old)
 
-    async def before_create(self, obj: Object, api: Api, *, dry_run: bool) -> Callable[[], None] | None:
+    async def before_create(self, obj: Object, api: Api, *, dry_run: bool) -> Finish | None:
         await _authorize_admin(at(obj, "spec", "devices") or {}, SPEC / "devices", "ResourceClaim", obj, api)
         return None
 
@@ -116,7 +115,7 @@ class ResourceClaimTemplates(Strategy):
         super().prepare_update(new, old)
         drop_disabled(at(new, "spec", "spec", "devices") or {})
 
-    async def before_create(self, obj: Object, api: Api, *, dry_run: bool) -> Callable[[], None] | None:
+    async def before_create(self, obj: Object, api: Api, *, dry_run: bool) -> Finish | None:
         devices = at(obj, "spec", "spec", "devices") or {}
         await _authorize_admin(devices, SPEC / "devices", "ResourceClaimTemplate", obj, api)
         return None

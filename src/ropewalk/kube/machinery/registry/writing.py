@@ -18,6 +18,7 @@ from ropewalk.kube.machinery import errors, times
 from ropewalk.kube.machinery.admission import Admission, AdmissionChain
 from ropewalk.kube.machinery.api import Api
 from ropewalk.kube.machinery.apply.tracking import settle_times, track_update
+from ropewalk.kube.machinery.errors import StatusFault
 from ropewalk.kube.machinery.fields import FieldErrors
 from ropewalk.kube.machinery.objects import Object, copied
 from ropewalk.kube.machinery.registry import codec, deletion, keys, metadata
@@ -26,14 +27,12 @@ from ropewalk.kube.machinery.registry.deletion import DeleteOptions, Fate
 from ropewalk.kube.machinery.registry.served import Served
 from ropewalk.kube.machinery.registry.storage import Storage
 from ropewalk.kube.machinery.requests import Call
-from ropewalk.kube.machinery.strategy import keep
+from ropewalk.kube.machinery.strategy import Finish, keep
 from ropewalk.store.protocol import Entry, KeyExists, KeyMissing, OutOfBounds, WrongRevision
 
 NAME_TRIES = 8
 CONFLICT_TRIES = 16
 """More than the writers of any one object at once; past it the client is told of the conflict."""
-
-Undo = Callable[[], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,31 +113,34 @@ class Writer:
         raise errors.generate_name_exhausted(info.plural, info.group, name)
 
     async def _create_once(self, served: Served, obj: Object, admission: Admission) -> Written:
-        info, strategy, call = served.info, served.strategy, admission.call
+        strategy, call = served.strategy, admission.call
         strategy.prepare_create(obj)
         strategy.stamp(obj, None, call.user, self._clock.wall())
         served.complete(obj)
-        undo = await strategy.before_create(obj, self._api, dry_run=call.dry_run)
-        with _undone(undo, call.dry_run):
-            found = FieldErrors()
-            metadata.validate(obj, info, strategy, found)
-            strategy.validate_create(obj, found)
-            if found:
-                raise found.fault(info.kind, info.group, obj["metadata"].get("name", ""))
-            call.warnings.extend(strategy.warnings(obj, None))
-            admission.object = obj
-            admission.name = obj["metadata"]["name"]
-            await self._chain.validate(admission)
-            if obj["metadata"].pop("resourceVersion", "") not in ("", "0"):
-                raise errors.bad_request("resourceVersion should not be set on objects to be created")
-            key = keys.key(served.storage, admission.namespace, admission.name)
-            value = await self._encoded(served, obj)
-            if call.dry_run:
-                if await self._storage.get(key) is not None:
-                    raise KeyExists(key)
-                return Written(obj, value, 0, created=True)
-            with _bounded(served, admission.name):
-                revision = await self._storage.create(key, value)
+        finish = await strategy.before_create(obj, self._api, dry_run=call.dry_run)
+        return await _finished(finish, self._judge_and_create(served, obj, admission), dry_run=call.dry_run)
+
+    async def _judge_and_create(self, served: Served, obj: Object, admission: Admission) -> Written:
+        info, strategy, call = served.info, served.strategy, admission.call
+        found = FieldErrors()
+        metadata.validate(obj, info, strategy, found)
+        strategy.validate_create(obj, found)
+        if found:
+            raise found.fault(info.kind, info.group, obj["metadata"].get("name", ""))
+        call.warnings.extend(strategy.warnings(obj, None))
+        admission.object = obj
+        admission.name = obj["metadata"]["name"]
+        await self._chain.validate(admission)
+        if obj["metadata"].pop("resourceVersion", "") not in ("", "0"):
+            raise errors.bad_request("resourceVersion should not be set on objects to be created")
+        key = keys.key(served.storage, admission.namespace, admission.name)
+        value = await self._encoded(served, obj)
+        if call.dry_run:
+            if await self._storage.get(key) is not None:
+                raise KeyExists(key)
+            return Written(obj, value, 0, created=True)
+        with _bounded(served, admission.name):
+            revision = await self._storage.create(key, value)
         obj["metadata"]["resourceVersion"] = str(revision)
         return Written(obj, value, revision, created=True)
 
@@ -199,17 +201,23 @@ class Writer:
         aspect.prepare(served.strategy, new, old)
         served.strategy.stamp(new, old, call.user, self._clock.wall())
         metadata.fill_update(new, old)
-        undo = await served.strategy.before_update(new, old, self._api, dry_run=call.dry_run)
-        with _undone(undo, call.dry_run):
-            found = FieldErrors()
-            metadata.validate_update(new, old, served.info, found)
-            aspect.validate(served.strategy, new, old, found)
-            if found:
-                raise found.fault(served.info.kind, served.info.group, name)
-            call.warnings.extend(aspect.warn(served.strategy, new, old))
-            admission.object = new
-            await self._chain.validate(admission)
-            return await self._write(served, entry, new, old, call)
+        finish = await served.strategy.before_update(new, old, self._api, dry_run=call.dry_run)
+        write = self._judge_and_write(served, entry, new, old, admission, aspect)
+        return await _finished(finish, write, dry_run=call.dry_run)
+
+    async def _judge_and_write(
+        self, served: Served, entry: Entry, new: Object, old: Object, admission: Admission, aspect: Aspect
+    ) -> Written:
+        call = admission.call
+        found = FieldErrors()
+        metadata.validate_update(new, old, served.info, found)
+        aspect.validate(served.strategy, new, old, found)
+        if found:
+            raise found.fault(served.info.kind, served.info.group, admission.name)
+        call.warnings.extend(aspect.warn(served.strategy, new, old))
+        admission.object = new
+        await self._chain.validate(admission)
+        return await self._write(served, entry, new, old, call)
 
     def _check_version(self, served: Served, new: Object, old: Object) -> None:
         """Refuse a proposal made for another version than the present one; make it name this one. Raises Conflict."""
@@ -352,17 +360,19 @@ class _MovedOn(Exception):
     """The object was written meanwhile: begin again with what it is now."""
 
 
-@contextmanager
-def _undone(undo: Undo | None, dry_run: bool) -> Iterator[None]:
-    """Give back what was claimed where the write does not happen."""
+async def _finished(finish: Finish | None, write: Awaitable[Written], *, dry_run: bool) -> Written:
+    """Await `write`; who claimed something for it is told how it ended, where that is known: a store that did not
+    answer may have written it, and what a written object holds is not for others to have.
+    """
+    if finish is None:
+        return await write
     try:
-        yield
-    except BaseException:
-        if undo is not None:
-            undo()
+        written = await write
+    except (StatusFault, KeyExists, _MovedOn):
+        await finish(False)
         raise
-    if dry_run and undo is not None:
-        undo()
+    await finish(not dry_run)
+    return written
 
 
 @contextmanager

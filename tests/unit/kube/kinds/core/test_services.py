@@ -1,54 +1,65 @@
 """Services: what a write makes of one, and what they hold of the cluster's ranges."""
 
 import asyncio
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
 from ropewalk.base.entropy import SeededEntropy
-from ropewalk.kube.kinds.core.service_addresses import ServiceAddresses
+from ropewalk.kube.kinds.core.service_addresses import IP_ADDRESSES, ServiceAddresses
 from ropewalk.kube.kinds.core.services import Services
-from ropewalk.kube.machinery import errors
-from ropewalk.kube.machinery.api import Api
 from ropewalk.kube.machinery.errors import StatusFault
 from ropewalk.kube.machinery.fields import FieldErrors
 from ropewalk.kube.machinery.objects import Object, copied
-from ropewalk.kube.machinery.resources import GroupResource
+from ropewalk.kube.machinery.strategy import Finish
+from ropewalk.store.memory import MemoryStore
+from support.kube_api import MemoryApi
 from support.kube_front import Server
 from unit.kube.kinds.verdicts import cells, status_update, told
 
 PORTS = [{"port": 80}]
-NO_API = cast(Api, None)
 DEFAULT = "/api/v1/namespaces/default"
 
 
-def services(*ranges: str) -> Services:
-    return Services(ServiceAddresses(ranges or ["10.96.0.0/24"], SeededEntropy(7)))
+class OnItsOwn(Services):
+    """With an API and a store of its own."""
+
+    def __init__(self, ranges: tuple[str, ...]) -> None:
+        self.api = MemoryApi()
+        super().__init__(ServiceAddresses(ranges, MemoryStore(SeededEntropy(8)), SeededEntropy(7)))
 
 
-def create(kind: Services, spec: Object, *, dry_run: bool = False, name: str = "web") -> tuple[Object, list[str]]:
+def services(*ranges: str) -> OnItsOwn:
+    return OnItsOwn(ranges or ("10.96.0.0/24",))
+
+
+def create(kind: OnItsOwn, spec: Object, *, dry_run: bool = False, name: str = "web") -> tuple[Object, list[str]]:
     """As the registry does; what was claimed is given back where something is wrong."""
-    obj = {"metadata": {"name": name}, "spec": copied(spec)}
+    obj = {"metadata": {"name": name, "namespace": "default", "uid": name}, "spec": copied(spec)}
     kind.default(obj)
     kind.prepare_create(obj)
-    undo = asyncio.run(kind.before_create(obj, NO_API, dry_run=dry_run))
+    finish = asyncio.run(kind.before_create(obj, kind.api, dry_run=dry_run))
     errors = FieldErrors()
     kind.validate_create(obj, errors)
-    if undo is not None and (errors or dry_run):
-        undo()
+    if finish is not None:
+        asyncio.run(_told(finish, not errors and not dry_run))
     return obj, told(errors)
 
 
-def update(kind: Services, old: Object, spec: Object, *, fails: bool = False) -> tuple[Object, list[str]]:
+def update(kind: OnItsOwn, old: Object, spec: Object, *, fails: bool = False) -> tuple[Object, list[str]]:
     new = {"metadata": copied(old["metadata"]), "spec": copied(spec)}
     kind.default(new)
     kind.prepare_update(new, old)
-    undo = asyncio.run(kind.before_update(new, old, NO_API, dry_run=False))
+    finish = asyncio.run(kind.before_update(new, old, kind.api, dry_run=False))
     errors = FieldErrors()
     kind.validate_update(new, old, errors)
-    if undo is not None and (errors or fails):
-        undo()
+    if finish is not None:
+        asyncio.run(_told(finish, not errors and not fails))
     return new, told(errors)
+
+
+async def _told(finish: Finish, written: bool) -> None:
+    await finish(written)
 
 
 def refused(action: Any) -> str:
@@ -240,31 +251,18 @@ def test_headless_services_without_selector_may_have_any_family() -> None:
 )
 def test_what_cannot_be_had_is_refused_and_nothing_stays_claimed(spec: Object, message: str) -> None:
     kind = services()
-    kind.addresses.take_address("10.96.0.9")
-    kind.addresses.take_port(30080)
-    taken = copied(_taken(kind))
+    other = {"type": "NodePort", "clusterIP": "10.96.0.9", "ports": [{"port": 80, "nodePort": 30080}]}
+    assert create(kind, other, name="other")[1] == []
+    taken = _taken(kind)
+    assert taken == ["10.96.0.9", "30080"]
     assert refused(lambda: create(kind, {"ports": PORTS, **spec})) == message
     assert _taken(kind) == taken
 
 
-def _taken(kind: Services) -> list[str]:
-    """Everything that cannot be had now, by trying."""
-    found = []
-    for address in [f"10.96.0.{last}" for last in range(1, 255)]:
-        try:
-            kind.addresses.take_address(address)
-        except Exception:
-            found.append(address)
-        else:
-            kind.addresses.give_address(address)
-    for port in range(30000, 32768):
-        try:
-            kind.addresses.take_port(port)
-        except Exception:
-            found.append(str(port))
-        else:
-            kind.addresses.give_port(port)
-    return found
+def _taken(kind: OnItsOwn) -> list[str]:
+    """Every address and port that is claimed."""
+    claims = asyncio.run(kind.addresses.ports.list())
+    return [address["metadata"]["name"] for address in kind.api.cache(IP_ADDRESSES).all()] + [one.key for one in claims]
 
 
 def test_a_refused_service_holds_nothing() -> None:
@@ -284,15 +282,8 @@ def test_a_deleted_service_holds_nothing() -> None:
     kind = services()
     made, _ = create(kind, {"type": "LoadBalancer", "externalTrafficPolicy": "Local", "ports": PORTS})
     assert len(_taken(kind)) == 3
-    asyncio.run(kind.after_delete(made, cast(Api, _Gone())))
+    asyncio.run(kind.after_delete(made, kind.api))
     assert _taken(kind) == []
-
-
-class _Gone:
-    """An API in which nothing is left."""
-
-    async def delete(self, resource: GroupResource, namespace: str, name: str) -> None:
-        raise errors.not_found(resource.resource, resource.group, name)
 
 
 def test_the_endpoints_of_a_deleted_service_go_with_it() -> None:
@@ -345,7 +336,7 @@ def test_a_second_family_is_added_and_released() -> None:
     single, wrong = update(kind, dual, {**dual["spec"], "ipFamilyPolicy": "SingleStack"})
     assert wrong == [] and single["spec"]["clusterIPs"] == [old["spec"]["clusterIP"]]
     assert single["spec"]["ipFamilies"] == ["IPv4"]
-    kind.addresses.take_address(dual["spec"]["clusterIPs"][1])
+    assert _taken(kind) == [old["spec"]["clusterIP"]]
 
 
 def test_what_a_client_leaves_out_is_kept() -> None:

@@ -15,8 +15,9 @@ from ropewalk.kube.machinery import errors
 from ropewalk.kube.machinery.admission import Admission
 from ropewalk.kube.machinery.objects import Object
 from ropewalk.kube.machinery.registry.inside import InsideApi
-from ropewalk.kube.machinery.strategy import Strategy
+from ropewalk.kube.machinery.strategy import Finish, Strategy
 from ropewalk.store.memory import MemoryStore
+from ropewalk.store.protocol import StoreUnavailable
 from support.kube_front import (
     APPLY_PATCH,
     CONFIG_MAPS,
@@ -588,18 +589,25 @@ class Claims(Strategy):
     def __init__(self) -> None:
         self.held: list[str] = []
         self.dry: list[bool] = []
+        self.told: list[bool] = []
 
-    async def before_create(self, obj: Object, api: Any, *, dry_run: bool) -> Callable[[], None]:
+    async def before_create(self, obj: Object, api: Any, *, dry_run: bool) -> Finish:
         return self._claim(obj, dry_run)
 
-    async def before_update(self, new: Object, old: Object, api: Any, *, dry_run: bool) -> Callable[[], None]:
+    async def before_update(self, new: Object, old: Object, api: Any, *, dry_run: bool) -> Finish:
         return self._claim(new, dry_run)
 
-    def _claim(self, obj: Object, dry_run: bool) -> Callable[[], None]:
+    def _claim(self, obj: Object, dry_run: bool) -> Finish:
         name = str(obj["metadata"]["name"])
         self.dry.append(dry_run)
         self.held.append(name)
-        return lambda: self.held.remove(name)
+
+        async def finish(written: bool) -> None:
+            self.told.append(written)
+            if not written:
+                self.held.remove(name)
+
+        return finish
 
     async def after_delete(self, obj: Object, api: Any) -> None:
         self.held.remove(str(obj["metadata"]["name"]))
@@ -614,8 +622,23 @@ async def test_a_claim_is_given_back_where_the_write_does_not_happen(server: Ser
     assert claims.held == ["taken"]
     assert (await server.post(f"{MAPS}?dryRun=All", config_map("new"))).status == 201
     assert (claims.held, claims.dry[-1]) == (["taken"], True)
+    assert claims.told == [True, False, False]
     assert (await server.delete(f"{MAPS}/taken")).status == 200
     assert claims.held == []
+
+
+async def test_a_claim_stays_where_nobody_knows_whether_the_write_happened(server: Server) -> None:
+    claims = Claims()
+    server.registry.serve([replace(server.served("configmaps"), strategy=claims)])
+    create = server.registry.storage.create
+
+    async def no_answer(key: str, value: bytes) -> Any:
+        await create(key, value)
+        raise StoreUnavailable("no answer came")
+
+    server.registry.storage.create = no_answer  # type: ignore[method-assign]
+    assert (await server.post(MAPS, config_map("a"))).status == 503
+    assert (claims.held, claims.told) == (["a"], [])
 
 
 # --- what is too large
