@@ -89,7 +89,13 @@ class Warnings:
             "note": note,
             "type": "Warning",
         }
-        await self._api.create(EVENTS, event)
+        try:
+            await self._api.create(EVENTS, event)
+        except StatusFault as fault:
+            if fault.reason != "AlreadyExists":
+                raise
+            name = event["metadata"]["name"] = self._entropy.uuid()  # another told of it in the same instant
+            await self._api.create(EVENTS, event)
         return _Series(namespace, name, 1, now)
 
     async def _again(self, series: _Series, now: float) -> None:
