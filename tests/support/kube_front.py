@@ -145,8 +145,11 @@ class Server:
         self._tasks: list[asyncio.Task[None]] = []
 
     def _serve_services(self) -> None:
-        self.addresses = ServiceAddresses(["10.96.0.0/16"], self.store, self.entropy)
-        services = Services(self.addresses)
+        self._serve(ServiceAddresses(["10.96.0.0/16"], self.store, self.entropy))
+
+    def _serve(self, addresses: ServiceAddresses) -> None:
+        self.addresses = addresses
+        services = Services(addresses)
         self.registry.serve(replace(one, strategy=services) for one in built_in() if one.storage == SERVICES)
 
     async def start(self, *runnables: Any) -> Server:
