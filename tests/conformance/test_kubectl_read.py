@@ -400,3 +400,52 @@ def test_objects_are_found_by_the_file_they_came_from(space: Space) -> None:
     path = space.file("both.yaml", config_map("a"), deployment("web"))
     space("create", "-f", str(path))
     assert space("get", "-f", str(path), "-o", "name").split() == ["configmap/a", "deployment.apps/web"]
+
+
+def test_the_addresses_of_services_are_objects(space: Space) -> None:
+    assert rows(space("get", "servicecidrs"))[0] == ["NAME", "CIDRS", "AGE"]
+    default = space.get("servicecidr", "kubernetes")
+    assert default["spec"] == {"cidrs": ["10.96.0.0/16"]}
+    assert default["metadata"]["finalizers"] == ["networking.k8s.io/service-cidr-finalizer"]
+    (condition,) = default["status"]["conditions"]
+    assert (condition["type"], condition["status"], condition["message"]) == (
+        "Ready",
+        "True",
+        "Kubernetes Service CIDR is ready",
+    )
+    assert space("get", "ipaddress", "10.96.0.1", "--no-headers").split() == [
+        "10.96.0.1",
+        "services/default/kubernetes",
+    ]
+    space("create", "service", "clusterip", "web", "--tcp=80")
+    address = space.get("service", "web")["spec"]["clusterIP"]
+    assert rows(space("get", "ipaddresses", address)) == [
+        ["NAME", "PARENTREF"],
+        [address, f"services/{space.name}/web"],
+    ]
+    labels = "ipaddress.kubernetes.io/managed-by=ipallocator.k8s.io,ipaddress.kubernetes.io/ip-family=IPv4"
+    assert f"ipaddress.networking.k8s.io/{address}" in space("get", "ipaddresses", "-l", labels, "-o", "name").split()
+    taken = space.refused("create", "service", "clusterip", "other", "--tcp=80", f"--clusterip={address}")
+    assert f"failed to allocate IP {address}: provided IP is already allocated" in taken
+    space("create", "service", "clusterip", "dry", "--tcp=80", "--clusterip=10.96.0.77", "--dry-run=server")
+    assert "NotFound" in space.refused("get", "ipaddress", "10.96.0.77")
+    space("delete", "service", "web")
+    assert "NotFound" in space.refused("get", "ipaddress", address)
+
+
+def test_a_second_range_of_addresses_waits_for_its_services(space: Space) -> None:
+    wider = {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "ServiceCIDR",
+        "metadata": {"name": f"{space.name}-wider"},
+        "spec": {"cidrs": ["10.200.0.0/24"]},
+    }
+    space.create(wider)
+    space.wait(f"servicecidr/{space.name}-wider", "condition=Ready")
+    space("create", "service", "clusterip", "there", "--tcp=80", "--clusterip=10.200.0.7")
+    space("delete", "servicecidr", f"{space.name}-wider", "--wait=false")
+    space.wait(f"servicecidr/{space.name}-wider", "condition=Ready=false")
+    (condition,) = space.get("servicecidr", f"{space.name}-wider")["status"]["conditions"]
+    assert condition["reason"] == "Terminating"
+    space("delete", "service", "there")
+    space.wait(f"servicecidr/{space.name}-wider", "delete", 30)

@@ -56,6 +56,19 @@ def test_a_watch_on_one_sees_writes_through_the_other(pair: Pair) -> None:
         assert watching.stdout.readline().strip() == "secret/told"
 
 
+def test_no_address_or_port_is_given_by_both(pair: Pair) -> None:
+    for what, told in (
+        (("--node-port=30123",), "provided port is already allocated"),
+        (("--clusterip=10.96.0.99",), "provided IP is already allocated"),
+    ):
+        kind = "nodeport" if "port" in what[0] else "clusterip"
+        pair.kubectl("create", "service", kind, f"first-{kind}", "--tcp=80", *what)
+        refused = pair.try_kubectl(
+            "--server", pair.second, "create", "service", kind, f"second-{kind}", "--tcp=80", *what
+        )
+        assert told in refused.stderr
+
+
 def test_when_the_leader_is_killed_the_other_goes_on_and_leads(pair: Pair) -> None:
     pair.kubectl("create", "namespace", "before")
     pair.kill_leader()

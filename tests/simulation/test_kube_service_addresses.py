@@ -216,7 +216,7 @@ class World:
         return spec
 
     def change(self) -> Any:
-        return self.random.choice(
+        made = self.random.choice(
             (
                 {"type": "ExternalName", "externalName": "a.example.com", "clusterIP": None, "clusterIPs": None},
                 {"type": "ClusterIP", "externalName": None},
@@ -224,9 +224,9 @@ class World:
                 {"type": "LoadBalancer", "externalTrafficPolicy": "Local", "externalName": None},
                 {"ipFamilyPolicy": "SingleStack", "ipFamilies": None, "clusterIPs": None},
                 {"ipFamilyPolicy": "PreferDualStack"},
-                {"sessionAffinity": "Nobody", "ipFamilyPolicy": "PreferDualStack"},
             )
         )
+        return {**made, "sessionAffinity": "Nobody"} if self.random.random() < 0.2 else made
 
     def ask(self) -> None:
         server = self.random.choice(self.servers)
