@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ropewalk.base.clock import Clock
-from ropewalk.base.log import logger
 from ropewalk.kube.controllers.following import ensure, found
 from ropewalk.kube.controllers.service_cidrs import found_ready, ready_condition, set_ready
 from ropewalk.kube.kinds.core.service_addresses import SERVICE_CIDRS
@@ -16,8 +15,7 @@ from ropewalk.kube.kinds.core.service_ranges import DEFAULT_CIDR
 from ropewalk.kube.machinery.api import Api
 from ropewalk.kube.machinery.errors import StatusFault
 from ropewalk.kube.machinery.objects import Object, at, copied, metadata
-
-log = logger(__name__)
+from ropewalk.kube.machinery.recorder import Recorder
 
 EVERY_SECONDS = 10.0
 READY = "Kubernetes default Service CIDR is ready"
@@ -28,11 +26,12 @@ class DefaultServiceRange:
 
     name = "default service range"
 
-    def __init__(self, api: Api, ranges: Sequence[str], clock: Clock) -> None:
+    def __init__(self, api: Api, ranges: Sequence[str], recorder: Recorder, clock: Clock) -> None:
         self._api = api
         self._ranges = list(ranges)
+        self._recorder = recorder
         self._clock = clock
-        self._told = False
+        self._told: set[str] = set()
 
     async def run(self) -> None:
         while True:
@@ -63,9 +62,20 @@ class DefaultServiceRange:
             changed = copied(present)
             changed["spec"]["cidrs"] = self._ranges
             await self._api.update(SERVICE_CIDRS, changed)
-        elif cidrs != self._ranges:
-            if not self._told:
-                log.warning("the default ServiceCIDR is another than configured", present=cidrs, ours=self._ranges)
-                self._told = True
-        elif found_ready(present) is None:
+            return
+        condition = found_ready(present)
+        if cidrs != self._ranges:
+            there, ours = (f"[{' '.join(ranges)}]" for ranges in (cidrs, self._ranges))
+            note = f"The default ServiceCIDR {there} does not match the controller flag configurations {ours}"
+            self._tell_once(present, "KubernetesDefaultServiceCIDRInconsistent", note)
+        elif condition is None:
             await set_ready(self._api, present, ready_condition("True", "", READY), self._clock.wall())
+        elif condition.get("status") == "False":
+            note = f"Configuration matches, but {condition.get('message', '')}"
+            self._tell_once(present, condition.get("reason", ""), note)
+
+    def _tell_once(self, present: Object, reason: str, note: str) -> None:
+        """Both are for people to mend; saying so every ten seconds would not help them."""
+        if reason not in self._told:
+            self._told.add(reason)
+            self._recorder.record(present, reason, note, warning=True)

@@ -9,20 +9,24 @@ from ropewalk.kube.controllers.node_port_repair import NodePortRepair
 from ropewalk.kube.controllers.service_address_repair import ServiceAddressRepair
 from ropewalk.kube.controllers.service_cidrs import ServiceCIDRController
 from ropewalk.kube.kinds.core.service_addresses import ServiceAddresses
-from ropewalk.kube.machinery.api import Api
+from ropewalk.kube.machinery.recorder import Events
+from ropewalk.kube.machinery.registry.inside import InsideApi
 from ropewalk.runtime.controller import Runnable
 
 
 class ServiceNetworking:
     """`runnables` run on every server, `led` on the one that leads."""
 
-    def __init__(self, api: Api, pool: ServiceAddresses, hostname: str, clock: Clock, entropy: Entropy) -> None:
+    def __init__(self, api: InsideApi, pool: ServiceAddresses, hostname: str, clock: Clock, entropy: Entropy) -> None:
         self._pool = pool
-        self._range = DefaultServiceRange(api, pool.configured, clock)
+        events = Events(api, clock, "events of the default service range")
+        recorder = events.recorder("kubernetes-service-cidr-controller")
+        self._range = DefaultServiceRange(api, pool.configured, recorder, clock)
         self._addresses = ServiceAddressRepair(api, pool, hostname, clock, entropy)
         self._ports = NodePortRepair(api, pool, hostname, clock, entropy)
-        self.runnables: list[Runnable] = [self._range]
-        self.led: list[Runnable] = [ServiceCIDRController(api, clock, entropy), self._addresses, self._ports]
+        cidrs = ServiceCIDRController(api.acting_as("kube-controller-manager"), clock, entropy)
+        self.runnables: list[Runnable] = [self._range, events]
+        self.led: list[Runnable] = [cidrs, self._addresses, self._ports]
 
     async def start(self) -> None:
         """Learn what services hold, then begin to hand out the rest. A service that is written meanwhile waits."""

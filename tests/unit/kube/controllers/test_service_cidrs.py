@@ -127,7 +127,14 @@ async def test_the_default_range_is_not_changed_to_what_is_configured(server: Se
     other = Server(server.store, server.clock, seed=9)
     other.addresses.configured = ("10.50.0.0/16",)
     networking = ServiceNetworking(other.api, other.addresses, "other", server.clock, SeededEntropy(6))
-    await other.start()
+    await other.start(*networking.runnables)
     await networking.start()
+    await server.clock.advance(30.0)
     assert (await get(server, "kubernetes"))["spec"] == {"cidrs": ["10.96.0.0/16"]}
+    (event,) = (await server.get("/api/v1/namespaces/default/events")).json["items"]
+    assert (event["reason"], event["message"], event["count"]) == (
+        "KubernetesDefaultServiceCIDRInconsistent",
+        "The default ServiceCIDR [10.96.0.0/16] does not match the controller flag configurations [10.50.0.0/16]",
+        1,
+    )
     await other.stop()
