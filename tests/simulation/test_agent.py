@@ -11,11 +11,22 @@ and once the faults cease: what is wanted stopped is stopped, and the control pl
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from msgspec.structs import replace
 
 from ropewalk.model.status import ContainerPhase, StopCause, WorkloadPhase
-from ropewalk.model.workload import Desire, EnvironmentVariable, Generation
+from ropewalk.model.workload import (
+    Desire,
+    EnvironmentVariable,
+    Generation,
+    HttpGet,
+    Mount,
+    Pause,
+    Probe,
+    Volume,
+)
 from ropewalk.planning import lifecycle
 from ropewalk.store.memory import MemoryStore
 from support.agents import Host, World
@@ -47,7 +58,19 @@ class Simulation:
             self.may_end.add(uid)
             after = self.random.choice([0, 1, 20])
             environment = (EnvironmentVariable("ROPEWALK_SIMULATE", f"exit=3 after={after}"),)
-        what = workload(uid, container(environment=environment, stop_timeout=5.0), machine=host.machine, number=0)
+        careful: dict[str, Any] = {}
+        if self.random.random() < 0.5:  # probed, with hooks at both ends and a file that its control plane gives
+            careful = {
+                "startup": Probe(question=HttpGet(80), interval=1.0, delay=0.0),
+                "liveness": Probe(("true",), interval=self.random.choice([1.0, 7.0]), delay=2.0),
+                "after_start": Pause(self.random.choice([0.0, 0.5, 10.0])),
+                "before_stop": Pause(self.random.choice([0.0, 2.0])),
+                "insists": True,
+                "mounts": (Mount("given", "/given"),),
+            }
+        given = (Volume("given", "files", version="1"),) if careful else ()
+        app = container(environment=environment, stop_timeout=5.0, **careful)
+        what = workload(uid, app, machine=host.machine, number=0, volumes=given)
         await self.world.workloads.create(f"{host.machine}/{uid}", what)
 
     async def stop_one(self) -> None:

@@ -113,6 +113,19 @@ def _sandbox_lost(state: State, event: SandboxLost, now: float) -> State:
             state = _exited(state, lost, now)
     if not state.sandbox:
         return state
+    for spec, container in zip(state.workload.containers, state.containers, strict=True):
+        if not state.ending and rules.runs_again(state, spec, container):
+            again = replace(
+                fresh(container),
+                phase=ContainerPhase.PENDING,
+                final=False,
+                was_up=False,
+                attempt=container.attempt + 1,
+                restarts=container.restarts + 1,
+            )
+            state = with_container(state, again)
+        elif not container.final:
+            state = with_container(state, replace(container, was_up=False))
     return replace(state, sandbox="", sandbox_attempt=state.sandbox_attempt + 1, sandbox_at=0.0)
 
 
@@ -221,6 +234,7 @@ def _created(state: State, event: Created, now: float) -> State:
         replace(
             container,
             phase=ContainerPhase.CREATED,
+            admitted=state.sandbox_attempt,
             runtime_id=event.runtime_id,
             created_at=now,
             stop_at=0.0,
@@ -242,6 +256,7 @@ def _started(state: State, event: Started, now: float) -> State:
     container = replace(
         fresh(container),
         phase=ContainerPhase.RUNNING,
+        admitted=state.sandbox_attempt,
         runtime_id=event.runtime_id,
         pid=event.pid,
         created_at=container.created_at or event.at,

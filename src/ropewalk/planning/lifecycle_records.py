@@ -70,6 +70,8 @@ class ContainerState(Record, frozen=True):
     """Exits in a row without a long run between: what the back-off grows with."""
     restart_at: float = 0.0
     """Not to be made or started again before."""
+    admitted: int = -1
+    """The attempt of the sandbox in which its dependencies held: there its restarts do not wait for them again."""
     waiting_since: float = 0.0
     """Since when only its dependencies keep it from starting."""
     created_at: float = 0.0

@@ -69,9 +69,9 @@ def _met(target: ContainerState, condition: StartCondition) -> bool:
 def dependencies(state: State, container: ContainerState, now: float) -> tuple[Wait, str]:
     """The worst of a container's dependencies, and which container that is.
 
-    A container that ran once was let in: its restarts do not wait again.
+    A container that was made once was let in: in the same sandbox its restarts do not wait again.
     """
-    if container.started_at or container.restarts:
+    if container.admitted == state.sandbox_attempt:
         return Wait.MET, ""
     spec = state.workload.container(container.name)
     pending = ""
@@ -90,7 +90,7 @@ def dependencies(state: State, container: ContainerState, now: float) -> tuple[W
 
 def next_dependency_deadline(state: State, container: ContainerState) -> float | None:
     """When a wait of this container times out, if one can."""
-    if container.started_at or container.restarts:
+    if container.admitted == state.sandbox_attempt:
         return None
     spec = state.workload.container(container.name)
     moments = [
@@ -141,6 +141,18 @@ def over(state: State) -> bool:
     pairs = list(zip(state.workload.containers, state.containers, strict=True))
     mains = [container for spec, container in pairs if not spec.background]
     return all(container.final for container in mains or state.containers)
+
+
+def runs_again(state: State, spec: Container, container: ContainerState) -> bool:
+    """Whether a container that has succeeded must do so again in a new sandbox: one that insists has prepared what
+    others, which go on, need there.
+    """
+    if not (spec.insists and container.final and container.exit_code == 0):
+        return False
+    return any(
+        not other.final and Dependency(spec.name, StartCondition.SUCCEEDED) in others.depends_on
+        for others, other in zip(state.workload.containers, state.containers, strict=True)
+    )
 
 
 def files_due(state: State) -> list[tuple[str, str]]:

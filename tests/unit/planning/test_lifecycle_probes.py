@@ -232,3 +232,25 @@ def test_last_words_go_with_the_run_that_said_them() -> None:
     drive.start("app", 1)
     report = lifecycle.status(drive.state).containers[0]
     assert report.message == "" and report.last is not None and report.last.message == "out of luck"
+
+
+def test_a_new_sandbox_is_prepared_anew() -> None:
+    """A machine that was restarted: what prepared the pod does so again, in its order, before the rest goes on."""
+    first = podlike("first", restart=RestartRule.ON_FAILURE)
+    side = podlike("side", background=True, depends_on=(Dependency("first", StartCondition.SUCCEEDED),))
+    needs = (Dependency("first", StartCondition.SUCCEEDED), Dependency("side", StartCondition.STARTED))
+    drive = Drive(workload("w", first, side, podlike(depends_on=needs))).prepared()
+    drive.start("first").exit("first", 0).start("side").start("app")
+    drive.exit("app", 1)
+    assert drive.wanted(words.Launch) == ["app"], "a restart in the same sandbox waits for nothing"
+    drive.start("app", 1).tell(words.SandboxLost())
+    assert drive.state.phase is WorkloadPhase.RUNNING and drive.wanted(words.Launch) == []
+    drive.tell(words.SandboxReady("box-2"))
+    assert drive.wanted(words.Launch) == ["first"] and drive.one("first").attempt == 1
+    last = drive.one("first").last
+    assert last is not None and last.exit_code == 0
+    drive.start("first", 1).exit("first", 0, 1)
+    drive.tell(words.Tick(), 600)
+    assert drive.wanted(words.Launch) == ["side"]
+    drive.start("side", 1)
+    assert drive.wanted(words.Launch) == ["app"]

@@ -41,8 +41,13 @@ class Reporter:
             "image": given.get("image", ""),
             "imageID": report.image_digest if report is not None else "",
         }
+        if given.get("volumeMounts"):
+            found["volumeMounts"] = [_mounted(each) for each in given["volumeMounts"]]
         if report is not None and report.runtime_id:
             found["containerID"] = self._identity(report.runtime_id)
+            found["resources"] = given.get("resources") or {}
+            if requests := at(given, "resources", "requests"):
+                found["allocatedResources"] = requests
         found["started"] = "running" in state and report is not None and report.up
         if is_regular_init(self.pod, given):
             found["ready"] = at(state, "terminated", "exitCode") == 0
@@ -110,6 +115,12 @@ class Reporter:
         if run.runtime_id:
             found["containerID"] = self._identity(run.runtime_id)
         return found
+
+
+def _mounted(mount: Object) -> Object:
+    """No mount below a read-only one is made read-only with it."""
+    found: Object = {"name": mount["name"], "mountPath": mount["mountPath"]}
+    return found | ({"readOnly": True, "recursiveReadOnly": "Disabled"} if mount.get("readOnly") else {})
 
 
 def _run(report: ContainerStatus) -> PastRun:

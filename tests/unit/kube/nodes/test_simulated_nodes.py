@@ -346,3 +346,13 @@ async def test_a_hook_that_nobody_can_run_is_told_of(cluster: Cluster) -> None:
     assert {("FailedPostStartHook", "PostStartHook failed"), ("Killing", "FailedPostStartHook")} <= set(told)
     (container,) = (await cluster.pod("a"))["status"]["containerStatuses"]
     assert container["restartCount"] >= 1
+
+
+async def test_a_containers_status_shows_its_mounts_and_resources(cluster: Cluster) -> None:
+    requests = {"cpu": "100m"}
+    shown = [{"name": "v", "mountPath": "/a"}, {"name": "v", "mountPath": "/b", "readOnly": True}]
+    container = web("web", volumeMounts=shown, resources={"requests": requests})
+    pod = await cluster.run("a", container, volumes=[{"name": "v", "emptyDir": {}}])
+    (status,) = pod["status"]["containerStatuses"]
+    assert status["volumeMounts"] == [shown[0], shown[1] | {"recursiveReadOnly": "Disabled"}]
+    assert status["resources"] == {"requests": requests} and status["allocatedResources"] == requests
