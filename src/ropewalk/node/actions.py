@@ -230,6 +230,8 @@ class Performer:
             workload = state.workload
             container = workload.container(action.container)
             identity = ""
+            if current.phase is ContainerPhase.EXITED and current.last is not None:
+                await self._forget_run(workload, container, action.attempt - 2, current.last.runtime_id)
             try:
                 image = await self._known_image(workload, container)
                 parts = {}
@@ -255,6 +257,18 @@ class Performer:
                 await self._launch_failed(runner, action, state.sandbox, failed, created=bool(identity))
                 return
         observe(runner, found)
+
+    async def _forget_run(self, workload: Workload, container: Container, attempt: int, runtime_id: str) -> None:
+        """Of what has ended the last run is kept and no more, as the kubelet keeps it: one may restart for months."""
+        if not runtime_id:
+            return
+        try:
+            await self._runtime.remove_container(runtime_id)
+        except RuntimeFailure as failed:
+            log.warning("a container that has ended could not be removed", workload=workload.uid, reason=failed)
+            return
+        if self._folders.real:
+            await asyncio.to_thread(self._folders.forget_run, workload.uid, container, attempt)
 
     async def _launch_failed(
         self, runner: Runner, action: words.Launch, sandbox: str, failed: Exception, *, created: bool

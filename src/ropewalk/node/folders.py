@@ -92,6 +92,21 @@ class Folders:
         path.chmod(0o666)  # whoever the container runs as
         return {container.message_path: str(path)}
 
+    def forget_run(self, uid: str, container: Container, attempt: int) -> None:
+        """Take away what a run of the container has left, but for output that is still to be sent: blocking."""
+        if self._root is None:
+            return
+        name = _safe(container.name)
+        for part in (self._root / "parts" / _safe(uid) / name).glob(f"{attempt}-*"):
+            mounts.release(part)
+            if part.is_dir():
+                part.rmdir()
+            else:
+                part.unlink()
+        Path(self.message(uid, container.name, attempt)).unlink(missing_ok=True)
+        if container.log is None:
+            Path(self.logs(uid), self.log_path(container.name, attempt)).unlink(missing_ok=True)
+
     def remove_volumes(self, uid: str) -> None:
         if self._root is not None:
             for kind in ("parts", "volumes", "messages"):

@@ -235,6 +235,26 @@ async def test_what_must_not_be_root_is_not_made_as_root(real: Machine, runtime:
         assert found is not None and found.reason.startswith("container has runAsNonRoot and image will run as root")
 
 
+async def test_of_many_restarts_only_the_last_leaves_anything(real: Machine, runtime: CriRuntime) -> None:
+    failing = podlike(
+        shell("cat /part/x; echo bye > /dev/termination-log; exit 1"),
+        restart=RestartRule.ALWAYS,
+        message_path="/dev/termination-log",
+        mounts=(Mount("shared", "/part", sub_path="a"),),
+    )
+    async with running(real, runtime) as machine:
+        await machine.give(workload("w", failing, volumes=(Volume("shared", "scratch"),), number=0))
+        await machine.until(lambda: (c := machine.container()) is not None and c.restarts == 3, 60.0)
+        found = machine.container()
+        assert (
+            found is not None and found.message == "bye\n" and found.last is not None and found.last.message == "bye\n"
+        )
+        assert {each.attempt for each in await runtime.containers()} == {1, 2}
+        assert sorted(os.listdir(machine.root / "logs" / "w" / "app")) == ["1.log", "2.log"]
+        assert sorted(os.listdir(machine.root / "messages" / "w" / "app")) == ["1", "2"]
+        assert sorted(os.listdir(machine.root / "parts" / "w" / "app")) == ["1-0", "2-0"]
+
+
 @pytest.mark.parametrize("path", ["link/etc", "link", "../x", "/etc"])
 def test_a_part_of_a_volume_never_leads_out_of_it(tmp_path: Path, path: str) -> None:
     volume = tmp_path / "volume"
