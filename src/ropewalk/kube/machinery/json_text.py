@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 
 from ropewalk.kube.machinery.objects import Json
 
@@ -45,6 +46,13 @@ def duplicates(body: bytes) -> list[str]:
     scan = _Scan(body.decode(errors="replace"))
     scan.run()
     return scan.duplicates
+
+
+def in_order(body: bytes, complaints: Sequence[str]) -> list[str]:
+    """Complaints about doubled and unknown fields as they come in the text, which is valid JSON."""
+    scan = _Places(body.decode(errors="replace"))
+    scan.run()
+    return sorted(complaints, key=lambda told: scan.places.get(told, len(scan.places)))
 
 
 def syntax_error(body: bytes) -> str:
@@ -140,6 +148,7 @@ class _Scan:
         self.expected = "colon"
 
     def _path(self, key: str) -> str:
+        """Of a field of the innermost object."""
         steps = [f".{frame.key}" if frame.seen is not None else f"[{frame.index}]" for frame in self.open[:-1]]
         return ("".join(steps) + f".{key}").removeprefix(".")
 
@@ -213,3 +222,18 @@ def depth(value: Json) -> int:
         level = below
         found += 1
     return found
+
+
+class _Places(_Scan):
+    """Notes which complaints a field's first and second occurrence would make, in order."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.places: dict[str, int] = {}
+
+    def _key(self, key: str) -> None:
+        seen = self.open[-1].seen
+        assert seen is not None
+        kind = "duplicate" if key in seen else "unknown"
+        self.places.setdefault(f"{kind} field {quoted(self._path(key))}", len(self.places))
+        super()._key(key)

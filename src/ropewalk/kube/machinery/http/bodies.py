@@ -6,7 +6,14 @@ from collections.abc import Sequence
 
 from ropewalk.kube.machinery import decoding, errors
 from ropewalk.kube.machinery.http.exchange import Exchange
-from ropewalk.kube.machinery.http.negotiation import APPLY_MEDIA_TYPE, BODIES, CUSTOM_BODIES, PROTOBUF, body_type
+from ropewalk.kube.machinery.http.negotiation import (
+    APPLY_MEDIA_TYPE,
+    BODIES,
+    CUSTOM_BODIES,
+    JSON,
+    PROTOBUF,
+    body_type,
+)
 from ropewalk.kube.machinery.objects import Json, Object
 from ropewalk.kube.machinery.protobuf.decoder import Decoder
 from ropewalk.kube.machinery.registry.served import Served
@@ -56,6 +63,11 @@ class Bodies:
             raise errors.bad_request("the body of the request is no object")
         exchange.body = found
         return found, doubled
+
+
+def json_of(exchange: Exchange) -> bytes:
+    """The body's text, where that is JSON."""
+    return exchange.request.body if body_type(exchange.request.header("content-type"), BODIES) == JSON else b""
 
 
 _DELETE_OPTIONS = GroupVersionKind("", "v1", "DeleteOptions")

@@ -8,7 +8,7 @@ from ropewalk.base.http.messages import Response
 from ropewalk.kube.machinery import errors, times
 from ropewalk.kube.machinery.access import Authorizer, Verdict
 from ropewalk.kube.machinery.http import answers
-from ropewalk.kube.machinery.http.bodies import Bodies, read_patch
+from ropewalk.kube.machinery.http.bodies import Bodies, json_of, read_patch
 from ropewalk.kube.machinery.http.exchange import Exchange
 from ropewalk.kube.machinery.http.negotiation import patch_type
 from ropewalk.kube.machinery.http.options import delete_options, is_true, list_options, write_options
@@ -44,7 +44,7 @@ class Writes:
         options = write_options(exchange.query, call, "CreateOptions")
         body, doubled = self._bodies.read(exchange, served)
         evaluate = self._subresources.virtual.get(served.info.group_resource)
-        obj = bodies.read(served, body, call, doubled)
+        obj = bodies.read(served, body, call, doubled, json_of(exchange) if doubled else b"")
         if evaluate is not None:
             if served.info.namespaced:
                 obj["metadata"].setdefault("namespace", route.namespace)
@@ -69,7 +69,7 @@ class Writes:
         options = write_options(exchange.query, call, "UpdateOptions")
         body, doubled = self._bodies.read(exchange, served)
         aspect = self._aspect(served, route.subresource)
-        new = bodies.read(served, body, call, doubled)
+        new = bodies.read(served, body, call, doubled, json_of(exchange) if doubled else b"")
         self._check_name(new, route.name)
 
         async def change(old: Object) -> Proposal:

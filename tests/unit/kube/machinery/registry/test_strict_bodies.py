@@ -23,6 +23,12 @@ async def test_how_strict_refusals_are_told(server: Server) -> None:
     refused = 'ConfigMap in version "v1" cannot be handled as a ConfigMap: strict decoding error: '
     answer = await server.post(f"{MAPS}?fieldValidation=Strict", b'{"metadata":{"name":"b","name":"c"},"dta":{}}')
     assert (answer.status, answer.message) == (400, f'{refused}duplicate field "metadata.name", unknown field "dta"')
+    mixed = b'{"dta":{},"metadata":{"name":"b","nme":"b","name":"c"},"binaryDta":1}'
+    told = (
+        'unknown field "dta", unknown field "metadata.nme", duplicate field "metadata.name", unknown field "binaryDta"'
+    )
+    answer = await server.post(f"{MAPS}?fieldValidation=Strict", mixed)
+    assert (answer.status, answer.message) == (400, refused + told), "as they come in the text"
     answer = await server.put(f"{MAPS}/a?fieldValidation=Strict", {**config_map("a"), "dta": {}})
     assert (answer.status, answer.message) == (400, f'{refused}unknown field "dta"')
 
