@@ -33,6 +33,7 @@ from ropewalk.model.ids import Owner
 from ropewalk.model.status import WorkloadStatus
 from ropewalk.model.workload import Workload
 from ropewalk.node.simulated import SimulatedMachines
+from ropewalk.runtime.controller import Runnable
 from ropewalk.runtime.table import Table
 from ropewalk.store.memory import MemoryStore
 from support.agents import MemoryLogSink, Roles
@@ -86,6 +87,9 @@ class Cluster:
         self.tokens: list[dict[str, Any]] = []
         """Every request for one."""
         self._tasks: list[asyncio.Task[None]] = []
+        self._runnables: list[Runnable] = [
+            *(self.registry.feeds, self.gateway, self.machines, self.nodes, self.events, self.scheduler)
+        ]
 
     async def _bind(self, served: Served, namespace: str, name: str, body: Object, call: Call) -> Object:
         check_binding(name, body)
@@ -103,11 +107,18 @@ class Cluster:
         return body | {"status": {"token": f"{name}-{len(self.tokens)}", "expirationTimestamp": until}}
 
     async def up(self) -> Cluster:
-        for runnable in (self.registry.feeds, self.gateway, self.machines, self.nodes, self.events, self.scheduler):
+        for runnable in self._runnables:
             self._tasks.append(asyncio.get_running_loop().create_task(runnable.run()))
         await bootstrap(self.api, Address("10.96.0.1", "", 6443), {})
         await self.clock.advance(3.0)
         return self
+
+    async def again(self, runnable: Runnable) -> None:
+        """Its run is ended, and begun once more."""
+        number = self._runnables.index(runnable)
+        self._tasks[number].cancel()
+        await asyncio.gather(self._tasks[number], return_exceptions=True)
+        self._tasks[number] = asyncio.get_running_loop().create_task(runnable.run())
 
     async def down(self) -> None:
         self.gateway.close()

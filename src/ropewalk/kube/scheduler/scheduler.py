@@ -42,8 +42,8 @@ WORKERS = 32
 AHEAD = 512
 """Decisions that may wait to be written."""
 TURN_SECONDS = 0.005
-TICK_SECONDS = 0.25
-OVERDUE_TICKS = 120
+TICK_SECONDS = 1.0
+OVERDUE_TICKS = 30
 
 _NO_NODE: Lacks = ((Lack.NOT_READY, ""),)
 
@@ -62,7 +62,7 @@ class Scheduler:
         self._seed = seed
         self.cluster = Cluster(seed, self)
         self.queue = Queue()
-        self._applier = Applier(api, self.cluster)
+        self._applier = Applier(api, self.cluster, clock)
         self._teller = Teller(api, clock)
         self._selectors = DefaultSelectors(api)
         self._writes: asyncio.Queue[Write] = asyncio.Queue(AHEAD)
@@ -181,8 +181,10 @@ class Scheduler:
         tell = self._refuse(pod, found, tuple(tally), message, victims.machine)
 
         async def make_room() -> None:
-            await tell()
-            await self._make_room(pod, victims, displaced)
+            try:
+                await tell()
+            finally:  # whoever wrote the pod's status meanwhile, room is wanted all the same
+                await self._make_room(pod, victims, displaced)
 
         return make_room
 
@@ -256,7 +258,7 @@ class Scheduler:
         try:
             await self._applier.commit(plan)
         except Exception as failed:
-            if isinstance(failed, (Rejected, Retryable)):
+            if isinstance(failed, Rejected):
                 log.debug("a pod was not bound", pod=f"{plan.namespace}/{plan.name}", reason=failed)
             else:
                 log.bug("a pod could not be bound", pod=f"{plan.namespace}/{plan.name}")
@@ -276,11 +278,11 @@ class Scheduler:
 
     async def _make_room(self, preemptor: Object, victims: Victims, displaced: list[Unit]) -> None:
         pods = self._api.cache(PODS)
-        for other in displaced:
-            named = self.cluster.name_of(other.id)
-            if named is not None and (there := pods.get(*named)) is not None:
-                await self._teller.take_back_nomination(there)
         try:
+            for other in displaced:
+                named = self.cluster.name_of(other.id)
+                if named is not None and (there := pods.get(*named)) is not None:
+                    await self._teller.take_back_nomination(there)
             for unit in victims.units:
                 named = self.cluster.name_of(unit.id)
                 victim = None if named is None else pods.get(*named)
