@@ -8,7 +8,7 @@ import sys
 from rich.console import Console
 from rich.table import Table
 
-ALL = ("startup", "api", "store", "http", "runtime", "tasks", "kube", "kube_growth")
+ALL = ("startup", "api", "store", "http", "runtime", "tasks", "kube", "kube_growth", "kube_scheduling")
 
 
 def main(names: list[str]) -> int:

@@ -95,10 +95,11 @@ async def connect(order: dict[str, Any], made: Any) -> Any:
 
 
 async def creates(order: dict[str, Any]) -> dict[str, Any]:
-    """`seconds` or `count`, whichever ends first."""
+    """`seconds` or `count`, whichever ends first; of the usual pod, or of one that is given with `MARK` in its name."""
     namespace, first = order.get("namespace", NAMESPACE), order["first"]
     path = f"/api/v1/namespaces/{namespace}/pods"
-    before, after = request("POST", path, packed(pod(f"web-{MARK}", order["owner"], namespace))).split(MARK.encode())
+    made = order.get("pod") or pod(f"web-{MARK}", order["owner"], namespace)
+    before, after = request("POST", path, packed(made)).split(MARK.encode())
     callers = [await connect(order, Caller) for _ in range(order["connections"])]
     numbers = iter(range(first, first + order["count"]))
     begun = time.perf_counter()
