@@ -138,9 +138,15 @@ class Scheduling(World):
                 await self.server.api.delete(PODS, "default", pod["metadata"]["name"], grace_seconds=0)
 
     async def fall_silent(self) -> None:
+        """With much to do, little room, and writes of which nobody learns for a while what became of them."""
+        usual, self.hindered.badness = self.hindered.badness, self.hindered.badness and 0.6
+        for _ in range(8):
+            await self.create_pod()
+        await self.clock.advance(0.1)
         self.hindered.hearing.clear()
         await self.clock.advance(self.random.choice((0.5, 3.0, DEAF)))
         self.hindered.hearing.set()
+        self.hindered.badness = usual
 
     # --- the judge
 
@@ -220,7 +226,7 @@ class Scheduling(World):
                 await self.change_node()
             elif roll < 0.85:
                 await self.end_pods()
-            elif roll < 0.9:
+            elif roll < 0.89:
                 await self.restart()
             elif roll < 0.94:
                 await self.fall_silent()

@@ -108,6 +108,7 @@ class Planner:
             return self._sift(unit)
         with self.fleet.with_others(others):
             sieve = self._sift(unit)
+            sieve.settle()
             depends = depends_on_others(self.fleet, unit)
         if depends:
             sieve.also(self._sift(unit))

@@ -63,7 +63,7 @@ class Rule:
 
 
 class Sieve:
-    """Rules applied one after another. Ask it for reasons before the fleet changes."""
+    """Rules applied one after another. Ask it for reasons, or `settle` it, before the fleet changes."""
 
     def __init__(self, fleet: Fleet) -> None:
         self._fleet = fleet
@@ -83,6 +83,10 @@ class Sieve:
         """Machines must pass both."""
         self._stages += other._stages
         self.able &= other.able
+
+    def settle(self) -> None:
+        """Work out all reasons, for the fleet as it is now."""
+        self._stages = [(passes, _known(rules())) for passes, rules in self._stages]
 
     def tally(self) -> Counter[tuple[Lack, str]]:
         """How many machines have each reason."""
@@ -126,6 +130,10 @@ class Sieve:
             if refused.any():
                 yield refused, rules()
             left &= passes
+
+
+def _known(rules: Sequence[Rule]) -> Callable[[], Sequence[Rule]]:
+    return lambda: rules
 
 
 def sift(fleet: Fleet, unit: Unit, fits: Mask) -> Sieve:

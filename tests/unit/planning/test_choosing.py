@@ -166,7 +166,8 @@ def test_room_that_is_made_for_one_is_not_taken_by_the_less_important() -> None:
     planner = Planner(Fleet([Machine("m", 1000, GIB)]))
     nominee = Unit("nominee", room={CPU: 800}, priority=5)
     planner.nominate(nominee, "m")
-    assert planner.choose(Unit("less", room={CPU: 800}, priority=4)).machine is None
+    refused = planner.choose(Unit("less", room={CPU: 800}, priority=4))
+    assert refused.machine is None and refused.sieve.tally() == {(Lack.CPU, ""): 1}
     assert planner.choose(Unit("small", room={CPU: 200}, priority=4)).machine == "m"
     assert planner.choose(Unit("more", room={CPU: 800}, priority=6)).machine == "m"
     assert planner.choose(nominee).machine == "m"

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from ropewalk.kube.admission.plugin import CREATE, PODS, Plugin, ready
+from ropewalk.kube.kinds.core.bindings import TOPOLOGY
 from ropewalk.kube.machinery.admission import Admission
 from ropewalk.kube.machinery.api import Api
 from ropewalk.kube.machinery.objects import at, labels_of
@@ -15,7 +16,6 @@ from ropewalk.kube.machinery.resources import GroupResource, ResourceInfo
 
 NODES = GroupResource("", "nodes")
 NOT_READY = "node.kubernetes.io/not-ready"
-TOPOLOGY = ("topology.kubernetes.io/zone", "topology.kubernetes.io/region")
 
 
 class TaintNodesByCondition(Plugin):

@@ -7,8 +7,10 @@ when it was made for as long as that number is the same.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Protocol
 
+from ropewalk.kube.kinds.core.bindings import TOPOLOGY
 from ropewalk.kube.kinds.core.pod_status import FINISHED, condition
 from ropewalk.kube.machinery.api import ObjectChange
 from ropewalk.kube.machinery.objects import Object, at, labels_of, metadata, name_of, namespace_of, uid_of
@@ -60,8 +62,13 @@ class Cluster:
     # --- decisions
 
     def assume(self, unit: Unit, node: str) -> None:
+        """As it will be there: with the labels that its binding gives it."""
         self.assumed[unit.id] = node
-        self.fleet.add(unit, node)
+        slot = self.fleet.slot_of.get(node)
+        machine = None if slot is None else self.fleet.machines[slot]
+        known = {} if machine is None else machine.attributes
+        labels = {label: known[label] for label in TOPOLOGY if label in known}
+        self.fleet.add(replace(unit, labels={**unit.labels, **labels}) if labels else unit, node)
 
     def unassume(self, uid: str) -> None:
         """Its binding failed."""

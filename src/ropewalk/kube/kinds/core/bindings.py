@@ -10,6 +10,8 @@ from ropewalk.kube.machinery.fields import ROOT, FieldErrors
 from ropewalk.kube.machinery.objects import Object, copied, metadata, name_of, namespace_of, uid_of
 from ropewalk.kube.machinery.registry.keys import told
 
+TOPOLOGY = ("topology.kubernetes.io/zone", "topology.kubernetes.io/region")
+"""Labels of its node that a pod gets when it is bound."""
 _RESOURCE = "pods/binding"
 
 
