@@ -143,7 +143,10 @@ class Bindings:
     def _read(self) -> None:
         rest = b""
         while True:
-            data = rest + self._connection._read()
+            try:
+                data = rest + self._connection._read()
+            except OSError:
+                return  # the cluster was stopped: it is over
             found = data.count(b'{"type":"ADDED"')
             rest = data[-14:] if not data.endswith(b"}\n") else b""
             if found:
