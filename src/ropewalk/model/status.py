@@ -54,6 +54,8 @@ class StopCause(Enum):
     UNHEALTHY = "unhealthy"
     STORAGE_EXCEEDED = "storage-exceeded"
     """It holds more of the machine's disk than it may; `reason` says how much."""
+    DEADLINE_EXCEEDED = "deadline-exceeded"
+    """It was active longer than it may be."""
     DEPENDENCY_FAILED = "dependency-failed"
     REFUSED = "refused"
     """The agent cannot run such a workload; `reason` says why."""

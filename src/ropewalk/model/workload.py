@@ -272,6 +272,8 @@ class Container(Record, frozen=True):
     init: bool = False
     """Run a small init as PID 1 that forwards signals and reaps (Docker's --init)."""
     interactive: bool = False
+    input_once: bool = False
+    """Its input ends with the first who was attached to it."""
     terminal: bool = False
     labels: tuple[tuple[str, str], ...] = ()
     start_timeout: float = 0.0
@@ -295,6 +297,15 @@ class Container(Record, frozen=True):
         if kind is ProbeKind.READINESS:
             return self.health
         return self.liveness if kind is ProbeKind.LIVENESS else self.startup
+
+
+class RegistryLogin(Record, frozen=True):
+    """Credentials for images whose names begin with `registry`: a host, or a host and the beginning of a path."""
+
+    registry: str
+    username: str = ""
+    password: str = ""
+    identity_token: str = ""
 
 
 class File(Record, frozen=True):
@@ -400,6 +411,10 @@ class Workload(Record, frozen=True):
     """All of it is to have stopped within so many seconds, whatever its containers' own times; None leaves each its
     own. One whose turn comes late still gets two seconds.
     """
+    active_seconds: float = 0.0
+    """It is stopped so long after it was accepted; 0: never for that."""
+    logins: tuple[RegistryLogin, ...] = ()
+    """For its images, where no container names a credential for its own."""
 
     def container(self, name: str) -> Container:
         return next(c for c in self.containers if c.name == name)

@@ -202,7 +202,7 @@ class Performer:
                 return held
         if container.pull is PullRule.NEVER:
             raise NotPulled(f'Container image "{container.image}" is not present with pull policy of Never')
-        auth = await self._registry_auth(workload, container)
+        auth = await self._registry_auth(workload, container) or login_for(workload, container.image)
         try:
             return await self._pulls.pull(container.image, auth)
         except PullBroke:
@@ -376,6 +376,19 @@ class Performer:
             self._logs.ended(workload.uid, container.name, container.attempt)
         self.forget(workload.uid)
         runner.post(words.Cleaned())
+
+
+def login_for(workload: Workload, image: str) -> RegistryAuth | None:
+    """The workload's own login for an image: the one with the longest name that the image's begins with."""
+    host, slash, path = image.partition("/")
+    if not slash or not ("." in host or ":" in host or host == "localhost"):
+        host, path = "docker.io", image if slash else f"library/{image}"
+    name = f"{host}/{path}"
+    fitting = [each for each in workload.logins if name == each.registry or name.startswith(each.registry + "/")]
+    if not fitting:
+        return None
+    best = max(fitting, key=lambda each: len(each.registry))
+    return RegistryAuth(best.username, best.password, best.identity_token)
 
 
 def _served(workload: Workload) -> bool:

@@ -76,7 +76,13 @@ def tombstone(state: State) -> State:
     """
     containers = tuple(Container(name=c.name, image=c.image, essential=c.essential) for c in state.workload.containers)
     bare = replace(
-        state.workload, containers=containers, volumes=(), interface=None, credentials=(), endpoints=Endpoints()
+        state.workload,
+        containers=containers,
+        volumes=(),
+        interface=None,
+        credentials=(),
+        logins=(),
+        endpoints=Endpoints(),
     )
     return replace(state, workload=bare)
 
@@ -115,6 +121,8 @@ def _living(state: State, now: float) -> State:
         if spec.essential and container.final:
             why = container.reason or f"essential container {spec.name} exited with code {container.exit_code}"
             return begin_stop(state, StopCause.ESSENTIAL_EXITED, why, now)
+    if (deadline := rules.active_until(state)) is not None and now >= deadline:
+        return begin_stop(state, StopCause.DEADLINE_EXCEEDED, "it was active longer than it may be", now)
     if rules.over(state):
         return begin_stop(state, StopCause.COMPLETED, "every container has ended", now)
     if state.phase is WorkloadPhase.PREPARING and state.sandbox and any(c.created_at for c in state.containers):
@@ -213,6 +221,8 @@ def wake_at(state: State, now: float) -> float | None:
     if state.ending:
         return None
     moments: list[float] = []
+    if (deadline := rules.active_until(state)) is not None:
+        moments.append(deadline)
     if not state.sandbox:
         moments.append(state.sandbox_at)
     for spec, container in zip(state.workload.containers, state.containers, strict=True):

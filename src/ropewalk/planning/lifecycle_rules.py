@@ -136,6 +136,11 @@ def restarts(spec: Container, exit_code: int | None) -> bool:
     return spec.restart is RestartRule.ON_FAILURE and exit_code != 0
 
 
+def active_until(state: State) -> float | None:
+    seconds = state.workload.active_seconds
+    return state.accepted_at + seconds if seconds else None
+
+
 def over(state: State) -> bool:
     """Whether nothing is left to wait for: every container has ended but those that only serve others."""
     pairs = list(zip(state.workload.containers, state.containers, strict=True))

@@ -25,6 +25,8 @@ def updated(held: Workload, wanted: Workload) -> Workload | None:
         credentials=wanted.credentials,
         machine=wanted.machine,
         stop_timeout=wanted.stop_timeout,
+        active_seconds=wanted.active_seconds,
+        logins=wanted.logins,
         containers=containers,
         volumes=tuple(_volume(old, new) for old, new in zip(held.volumes, wanted.volumes, strict=True)),
     )

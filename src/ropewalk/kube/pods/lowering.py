@@ -16,6 +16,7 @@ from ropewalk.kube.machinery.objects import Object, at, name_of, namespace_of, u
 from ropewalk.kube.pods import amounts, names, security
 from ropewalk.kube.pods.checks import hook, probe
 from ropewalk.kube.pods.environment import environment
+from ropewalk.kube.pods.logins import logins
 from ropewalk.kube.pods.references import expanded
 from ropewalk.kube.pods.refusals import Refused
 from ropewalk.kube.pods.sources import Missing, Place, Sources
@@ -69,11 +70,12 @@ def lower(pod: Object, place: Place, sources: Sources) -> Workload:
         hostname=name,
         shared_pid_namespace=bool(spec.get("shareProcessNamespace")),
         stop_timeout=grace,
+        active_seconds=float(spec.get("activeDeadlineSeconds") or 0),
     )
-    return _on_a_kernel(made, pod, place, domain) if place.files else made
+    return _on_a_kernel(made, pod, place, sources, domain) if place.files else made
 
 
-def _on_a_kernel(made: Workload, pod: Object, place: Place, domain: str) -> Workload:
+def _on_a_kernel(made: Workload, pod: Object, place: Place, sources: Sources, domain: str) -> Workload:
     """With what only a machine that has one can hold it to."""
     resolver = names.resolver(pod, place)
     return replace(
@@ -85,6 +87,7 @@ def _on_a_kernel(made: Workload, pod: Object, place: Place, domain: str) -> Work
         dns_search=resolver.searches,
         dns_options=resolver.options,
         extra_hosts=names.aliases(pod),
+        logins=logins(pod, sources),
         groups=security.groups(pod),
         volume_group=volume_group(pod),
         resources=amounts.of_pod(pod),
@@ -186,6 +189,7 @@ def _container(
         ),
         mounts=shown,
         interactive=bool(given.get("stdin")),
+        input_once=bool(given.get("stdinOnce")),
         terminal=bool(given.get("tty")),
         stop_timeout=grace,
         stop_signal=at(given, "lifecycle", "stopSignal") or "",

@@ -17,6 +17,8 @@ from ropewalk.kube.pods.lowering import is_sidecar
 from ropewalk.kube.pods.phases import FINISHED, has_started, phase
 from ropewalk.model.status import StopCause, WorkloadPhase, WorkloadStatus
 
+DEADLINE = "Pod was active on the node longer than the specified deadline"
+
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
@@ -76,7 +78,7 @@ def _phase(pod: Object, workload: WorkloadStatus | None, every: Mapping[str, Obj
     former = str(at(pod, "status", "phase") or "Pending")
     if former in FINISHED or workload is None:
         return former
-    if over and workload.cause in (StopCause.REFUSED, StopCause.STORAGE_EXCEEDED):
+    if over and workload.cause in (StopCause.REFUSED, StopCause.STORAGE_EXCEEDED, StopCause.DEADLINE_EXCEEDED):
         return "Failed"
     found = phase(pod, every, over=over)
     return "Failed" if over and found not in FINISHED else found
@@ -114,6 +116,8 @@ def _addresses(status: Object, workload: WorkloadStatus | None, addresses: Addre
 def _reason(status: Object, workload: WorkloadStatus) -> None:
     if workload.cause is StopCause.REFUSED:
         status["reason"], status["message"] = "UnexpectedAdmissionError", workload.reason
+    elif workload.cause is StopCause.DEADLINE_EXCEEDED:
+        status["reason"], status["message"] = "DeadlineExceeded", DEADLINE
     elif workload.cause is StopCause.STORAGE_EXCEEDED:
         status["reason"], status["message"] = "Evicted", workload.reason
 

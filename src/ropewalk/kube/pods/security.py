@@ -18,6 +18,21 @@ _BASIC = {"AUDIT_WRITE", "CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "M
 _IDENTITY = {"SETFCAP", "SETGID", "SETPCAP", "SETUID", "SYS_CHROOT"}
 OWN_CAPABILITIES = frozenset(_BASIC | _IDENTITY | {"IPC_LOCK", "NET_ADMIN", "NET_BROADCAST", "SYS_PTRACE"})
 """What can be had without reaching beyond the container's own namespaces."""
+_IPV4 = "net.ipv4."
+SAFE_SYSCTLS = frozenset(
+    {
+        "kernel.shm_rmid_forced",
+        _IPV4 + "tcp_syncookies",
+        _IPV4 + "ping_group_range",
+        _IPV4 + "ip_unprivileged_port_start",
+    }
+    | {_IPV4 + name for name in ("ip_local_port_range", "ip_local_reserved_ports", "tcp_keepalive_time")}
+    | {
+        _IPV4 + name
+        for name in ("tcp_fin_timeout", "tcp_keepalive_intvl", "tcp_keepalive_probes", "tcp_rmem", "tcp_wmem")
+    }
+)
+"""What a pod may set of its own kernel parameters and reach nobody else."""
 _HOST_FIELDS = ("hostPID", "hostIPC", "hostNetwork")
 
 
@@ -42,6 +57,16 @@ def check_pod(pod: Object, place: Place) -> None:
             raise Refused("", f"{name} is not offered on this node")
     if spec.get("hostUsers") is False:
         raise Refused("", "user namespaces (hostUsers: false) are not offered on this node")
+    for sysctl in at(spec, "securityContext", "sysctls") or ():
+        if sysctl["name"].replace("/", ".") not in SAFE_SYSCTLS:
+            raise Refused("", f'forbidden sysctl: "{sysctl["name"]}" not allowlisted')
+    if spec.get("runtimeClassName"):
+        raise Refused("", f"runtimeClassName {spec['runtimeClassName']} is not offered on this node")
+    if spec.get("resourceClaims"):
+        raise Refused("", "resourceClaims are not offered on this node")
+    for container in (*(spec.get("initContainers") or ()), *(spec.get("containers") or ())):
+        if not spec.get("hostNetwork") and any(port.get("hostPort") for port in container.get("ports") or ()):
+            raise Refused(container["name"], "hostPort is not offered on this node")
     if at(spec, "securityContext", "supplementalGroupsPolicy") == "Strict":
         raise Refused("", "supplementalGroupsPolicy Strict is not offered on this node")
 

@@ -89,6 +89,9 @@ def named_by(pod: Object) -> Iterator[tuple[Kind, str]]:
             yield from _referenced(each, "configMapRef", "secretRef", "name")
         for each in container.get("env") or ():
             yield from _referenced(each.get("valueFrom") or {}, "configMapKeyRef", "secretKeyRef", "name")
+    for each in spec.get("imagePullSecrets") or ():
+        if each.get("name"):
+            yield "secret", each["name"]
     for volume in spec.get("volumes") or ():
         yield from _of_volume(volume, "secretName")
         for each in (volume.get("projected") or {}).get("sources") or ():

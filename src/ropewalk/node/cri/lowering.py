@@ -247,6 +247,7 @@ def container_config(
         annotations=annotations,
         log_path=setup.log_path,
         stdin=container.interactive,
+        stdin_once=container.input_once,
         tty=container.terminal,
         linux=cri.LinuxContainerConfig(
             resources=_resources(workload, container, version),

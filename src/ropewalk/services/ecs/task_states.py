@@ -44,6 +44,7 @@ _CAUSES: Final = {
     StopCause.DEPENDENCY_FAILED: ("TaskFailedToStart", "", "Task failed to start"),
     StopCause.REFUSED: ("TaskFailedToStart", "ResourceInitializationError", "Task failed to start"),
     StopCause.STORAGE_EXCEEDED: ("EssentialContainerExited", "", "Task ran out of ephemeral storage"),
+    StopCause.DEADLINE_EXCEEDED: ("EssentialContainerExited", "", "Task ran longer than it may"),
     StopCause.UNHEALTHY: ("ServiceSchedulerInitiated", "", "Task failed container health checks"),
     StopCause.MACHINE_LOST: ("InfrastructureHealth", "", "The host that ran the task was lost"),
 }

@@ -356,3 +356,13 @@ async def test_a_containers_status_shows_its_mounts_and_resources(cluster: Clust
     (status,) = pod["status"]["containerStatuses"]
     assert status["volumeMounts"] == [shown[0], shown[1] | {"recursiveReadOnly": "Disabled"}]
     assert status["resources"] == {"requests": requests} and status["allocatedResources"] == requests
+
+
+async def test_a_pod_is_active_no_longer_than_it_may_be(cluster: Cluster) -> None:
+    await cluster.run("a", activeDeadlineSeconds=20)
+    await cluster.clock.advance(15.0)
+    assert (await cluster.pod("a"))["status"]["phase"] == "Running"
+    await cluster.clock.advance(10.0)
+    status = (await cluster.pod("a"))["status"]
+    assert (status["phase"], status["reason"]) == ("Failed", "DeadlineExceeded")
+    assert status["message"] == "Pod was active on the node longer than the specified deadline"

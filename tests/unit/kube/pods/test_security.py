@@ -87,6 +87,11 @@ def test_root_that_must_not_be_root() -> None:
         ({"hostUsers": False}, ()),
         ({"hostUsers": True}, (REAL, CONFINED)),
         ({"securityContext": {"supplementalGroupsPolicy": "Strict"}}, ()),
+        ({"securityContext": {"sysctls": [{"name": "kernel.msgmax", "value": "1"}]}}, ()),
+        ({"securityContext": {"sysctls": [{"name": "net.ipv4.tcp_rmem", "value": "1"}]}}, (REAL, CONFINED)),
+        ({"runtimeClassName": "kata"}, ()),
+        ({"resourceClaims": [{"name": "gpu"}]}, ()),
+        ({"containers": [{"name": "c", "ports": [{"containerPort": 80, "hostPort": 80}]}]}, ()),
     ],
 )
 def test_the_machines_own_namespaces(spec: Any, offered: tuple[Place, ...]) -> None:
