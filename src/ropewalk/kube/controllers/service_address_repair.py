@@ -13,7 +13,7 @@ import asyncio
 from ropewalk.base.clock import Clock
 from ropewalk.base.entropy import Entropy
 from ropewalk.base.errors import Retryable
-from ropewalk.kube.controllers.following import follow, found, split
+from ropewalk.kube.controllers.following import found, split
 from ropewalk.kube.controllers.warnings import Warnings
 from ropewalk.kube.kinds.core.service_addresses import (
     FAMILY_LABEL,
@@ -54,12 +54,19 @@ class ServiceAddressRepair:
         self._clock = clock
         self._warnings = Warnings(api, CONTROLLER, hostname, clock, entropy)
         self._controller = Controller(
-            self.name, self._reconcile, clock=clock, entropy=entropy, workers=5, everything=self._everything
+            *(self.name, self._reconcile),
+            clock=clock,
+            entropy=entropy,
+            workers=5,
+            everything=lambda: list(self._known),
+            turn=_let_others,
         )
+        self._known: dict[str, None] = {}
+        """The key of every service and address there is."""
 
     async def run(self) -> None:
         self._api.cache(SERVICES).index(BY_ADDRESS, _names_held)
-        follow(self._api, SERVICES, lambda key: self._controller.enqueue(f"service/{key}"))
+        self._api.cache(SERVICES).on_metadata(self._observe_service)
         self._api.cache(IP_ADDRESSES).on_metadata(self._observe_address)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._controller.run())
@@ -75,19 +82,25 @@ class ServiceAddressRepair:
     async def _rounds(self) -> None:
         while True:
             await self._clock.sleep(EVERY_SECONDS)
-            for key in self._everything():
+            for key in list(self._known):
                 self._controller.enqueue(key)
 
-    def _everything(self) -> list[str]:
-        services = [f"service/{namespace_of(one)}/{name_of(one)}" for one in self._api.cache(SERVICES).all()]
-        return [*services, *(f"address/{name_of(one)}" for one in self._api.cache(IP_ADDRESSES).all())]
+    def _observe_service(self, namespace: str, name: str, present: Metadata | None) -> None:
+        self._observe(f"service/{namespace}/{name}", present)
 
     def _observe_address(self, namespace: str, name: str, present: Metadata | None) -> None:
+        self._observe(f"address/{name}", present)
         if present is not None:
-            self._controller.enqueue(f"address/{name}")
             return
         for service in self._api.cache(SERVICES).by_index(BY_ADDRESS, name):
             self._controller.enqueue(f"service/{namespace_of(service)}/{name_of(service)}")
+
+    def _observe(self, key: str, present: Metadata | None) -> None:
+        if present is None:
+            self._known.pop(key, None)
+        else:
+            self._known[key] = None
+            self._controller.enqueue(key)
 
     async def _reconcile(self, key: str) -> Result:
         kind, _, rest = key.partition("/")
@@ -184,6 +197,11 @@ class ServiceAddressRepair:
         await self._api.delete(IP_ADDRESSES, "", name_of(address), uid=uid_of(address))
         await self._warnings.warn(address, reason, OF_ADDRESS, told)
         return DONE
+
+
+async def _let_others() -> None:
+    """A round looks at everything there is and mostly finds it right, without ever having to wait."""
+    await asyncio.sleep(0)
 
 
 def _names_held(service: Object) -> list[str]:

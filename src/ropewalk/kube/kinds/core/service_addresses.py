@@ -278,6 +278,9 @@ class ServiceAddresses:
     def is_port(self, port: int) -> bool:
         return port in self._numbers
 
+    def all_ports(self) -> range:
+        return range(self._numbers.first, self._numbers.last + 1)
+
 
 class _Taken:
     """The numbers of a range that are known to be taken."""
