@@ -112,3 +112,25 @@ def test_exposing_a_deployment(web: Space) -> None:
     eventually(lambda: len(addresses()) == 1, "the endpoints follow")
     web("delete", "service", "web")
     eventually(lambda: not objects(web, "endpoints,endpointslices"), "they go with the service")
+
+
+def test_a_node_that_pods_must_leave(web: Space) -> None:
+    """Of the two nodes one is tainted; its pods come again on the other."""
+    node = objects(web, "pods")[0]["spec"]["nodeName"]
+    others = {found["metadata"]["name"] for found in objects(web, "nodes")} - {node}
+    web("taint", "node", node, f"{web.name}=now:NoExecute")
+    try:
+        eventually(
+            lambda: (
+                {pod["spec"].get("nodeName") for pod in objects(web, "pods")} <= others
+                and web.get("deployment", "web")["status"].get("readyReplicas") == 3
+            ),
+            "its pods are elsewhere",
+        )
+        assert "Marking for deletion Pod" in events(web, "Pod")
+    finally:
+        web("taint", "node", node, f"{web.name}-")
+    web("cordon", node)
+    eventually(lambda: "unschedulable" in json.dumps(web.get("node", node)["spec"]["taints"]), "it takes no pods")
+    web("uncordon", node)
+    eventually(lambda: "taints" not in web.get("node", node)["spec"], "it takes pods again")

@@ -32,7 +32,9 @@ from ropewalk.kube.controllers.event_expiry import EventExpiry
 from ropewalk.kube.controllers.garbage_collector import GarbageCollector
 from ropewalk.kube.controllers.namespace_contents import NamespaceContents
 from ropewalk.kube.controllers.namespaces import NamespaceController
+from ropewalk.kube.controllers.node_lifecycle import NodeLifecycle
 from ropewalk.kube.controllers.pod_book import PodBook
+from ropewalk.kube.controllers.pod_garbage import PodGarbage
 from ropewalk.kube.controllers.policy_status import PolicyStatus
 from ropewalk.kube.controllers.replica_sets import REPLICA_SETS, REPLICATION_CONTROLLERS, ReplicaSetController
 from ropewalk.kube.controllers.resource_quotas import ResourceQuotaController
@@ -40,6 +42,7 @@ from ropewalk.kube.controllers.server_leases import ServerLeases
 from ropewalk.kube.controllers.service_account_secrets import ServiceAccountSecrets
 from ropewalk.kube.controllers.service_endpoints import ServiceEndpoints
 from ropewalk.kube.controllers.service_networking import ServiceNetworking
+from ropewalk.kube.controllers.taint_eviction import TaintEviction
 from ropewalk.kube.extension.aggregation_resolving import EndpointResolver
 from ropewalk.kube.extension.aggregation_trust import authentication_data
 from ropewalk.kube.extension.definitions import DefinitionController, Serving, schema_rules
@@ -301,6 +304,9 @@ def _workloads(api: Api, clock: Clock, entropy: Entropy) -> list[Runnable]:
         ReplicaSetController(REPLICATION_CONTROLLERS, api, pods, events, clock, entropy),
         DeploymentController(api, pods, events, clock, entropy),
         ServiceEndpoints(api, pods, events, clock, entropy),
+        NodeLifecycle(api, pods, events, clock, entropy),
+        TaintEviction(api, pods, events, clock, entropy),
+        PodGarbage(api, pods, clock),
     ]
 
 

@@ -33,7 +33,6 @@ LEASE_SECONDS = 40
 RENEW_SECONDS = 10.0
 """The kubelet's lease duration and how often it renews it."""
 RETRY_SECONDS = 1.0
-NOT_READY = "node.kubernetes.io/not-ready"
 CPU, MEMORY, STORAGE, PODS_A_NODE = "8", "32Gi", "100Gi", "110"
 READY = {"type": "Ready", "status": "True", "reason": "KubeletReady", "message": "kubelet is posting ready status"}
 HEALTHY = (
@@ -130,10 +129,6 @@ class SimulatedNodes:
         if at(present, "status", "nodeInfo", "bootID"):  # a restart of ours is none of the node's
             status["nodeInfo"] = present["status"]["nodeInfo"]
         await self._api.patch(NODES, "", node.name, {"status": status}, subresource="status")
-        taints = at(present, "spec", "taints") or []
-        kept = [taint for taint in taints if taint.get("key") != NOT_READY]
-        if kept != taints:  # admission taints what is new; the node controller that would lift it is not here yet
-            await self._api.patch(NODES, "", node.name, {"spec": {"taints": kept or None}})
         await self._renew(node, uid_of(present))
 
     async def _renew(self, node: SimulatedNode, node_uid: str = "") -> None:

@@ -107,7 +107,7 @@ def _controller(meta: Metadata) -> OwnerReference:
 
 
 class PodBook:
-    """See the module. `follow` begins it."""
+    """See the module. The first `follow` or `complete` begins it."""
 
     def __init__(self, api: Api) -> None:
         self._api = api
@@ -122,12 +122,19 @@ class PodBook:
 
     async def follow(self, listener: Listener) -> None:
         """Tell it every change from now on. Returns once the book is complete: what there is, is not told."""
-        cache = self._api.cache(PODS)
+        self._begin()
+        self._listeners.append(listener)
+        await self.complete()
+
+    async def complete(self) -> None:
+        """Returns once all pods are in it; from then on it is kept."""
+        self._begin()
+        await self._api.cache(PODS).synced()
+
+    def _begin(self) -> None:
         if not self._following:
             self._following = True
-            cache.on_outline(self._observe)
-        self._listeners.append(listener)
-        await cache.synced()
+            self._api.cache(PODS).on_outline(self._observe)
 
     def get(self, namespace: str, name: str) -> PodSeen | None:
         return self._pods.get(namespace, {}).get(name)
