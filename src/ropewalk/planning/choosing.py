@@ -7,7 +7,7 @@ kube-scheduler looks at a part of many: an array operation over five thousand co
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 from typing import cast
 
@@ -116,6 +116,10 @@ class Planner:
 
     def _sift(self, unit: Unit) -> Sieve:
         return sift(self.fleet, unit, self._standings.of(unit).fits)
+
+    def sift_others(self, unit: Unit) -> Sieve:
+        """What other machines and units have to say, room and ports apart."""
+        return sift(self.fleet, replace(unit, ports=frozenset()), np.ones(self.fleet.size, np.bool_))
 
     # --- checking
 

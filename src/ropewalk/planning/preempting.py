@@ -69,7 +69,9 @@ def preempt(planner: Planner, unit: Unit, sieve: Sieve, budgets: Sequence[Budget
     others = planner.respected(unit)
     mere_nominees = {other.id for other, _ in others if fleet.unit(other.id) is None}
     with fleet.with_others(others):
-        depends = depends_on_others(fleet, unit)
+        as_it_is = planner.sift_others(unit) if depends_on_others(fleet, unit) else None
+        if as_it_is is not None:
+            as_it_is.settle()
         for slot in slots.tolist():
             lower = [
                 there
@@ -79,7 +81,7 @@ def preempt(planner: Planner, unit: Unit, sieve: Sieve, budgets: Sequence[Budget
             if not lower:
                 no_victims += 1
                 continue
-            trial: _Trial = _Whole(planner, unit, slot) if depends else _Room(fleet, unit, slot)
+            trial: _Trial = _Room(fleet, unit, slot) if as_it_is is None else _Whole(planner, unit, slot, as_it_is)
             victims = _victims_on(trial, fleet.name(slot), lower, budgets)
             if isinstance(victims, Victims):
                 found.append(victims)
@@ -143,24 +145,44 @@ class _Room:
 
 
 class _Whole:
-    """Where units elsewhere have a say as well: on the fleet itself, which is put in order again at the end."""
+    """Where units elsewhere have a say as well. Those here that matter to that are taken off the fleet itself, which is
+    put in order again at the end; of the others only the room is counted.
+    """
 
-    def __init__(self, planner: Planner, unit: Unit, slot: int) -> None:
+    def __init__(self, planner: Planner, unit: Unit, slot: int, as_it_is: Sieve) -> None:
         self._planner = planner
         self._unit = unit
+        self._slot = slot
         self._machine = planner.fleet.name(slot)
+        self._room = _Room(planner.fleet, unit, slot)
         self._gone: dict[str, Unit] = {}
+        self._objections: list[tuple[Lack, str]] | None = as_it_is.reasons(slot)
+        """Of units elsewhere; None: to be asked anew."""
 
     def without(self, unit: Unit) -> None:
-        self._planner.fleet.drop(unit.id)
-        self._gone[unit.id] = unit
+        self._room.without(unit)
+        if self._matters(unit):
+            self._planner.fleet.drop(unit.id)
+            self._gone[unit.id] = unit
+            self._objections = None
 
     def with_again(self, unit: Unit) -> None:
-        self._planner.fleet.add(unit, self._machine)
-        del self._gone[unit.id]
+        self._room.with_again(unit)
+        if self._gone.pop(unit.id, None) is not None:
+            self._planner.fleet.add(unit, self._machine)
+            self._objections = None
+
+    def _matters(self, other: Unit) -> bool:
+        matches, unit = self._planner.fleet.roll.matches, self._unit
+        queries = [evenly.query for evenly in unit.evenly] + [each.query for each in (*unit.near, *unit.apart)]
+        return any(matches(query, other) for query in queries) or any(matches(each.query, unit) for each in other.apart)
 
     def lacks(self) -> list[tuple[Lack, str]]:
-        return self._planner.objections(self._unit, self._machine)
+        if lacks := self._room.lacks():
+            return lacks
+        if self._objections is None:
+            self._objections = self._planner.sift_others(self._unit).reasons(self._slot)
+        return self._objections
 
     def end(self) -> None:
         for unit in self._gone.values():
