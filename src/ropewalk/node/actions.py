@@ -19,7 +19,7 @@ from ropewalk.model.status import ContainerPhase
 from ropewalk.model.workload import Container, Probe, PullRule, Workload
 from ropewalk.node.folders import Folders
 from ropewalk.node.hooks import Hooks
-from ropewalk.node.pulls import Pulls
+from ropewalk.node.pulls import Pulls, login_for
 from ropewalk.node.runner import Runner
 from ropewalk.node.runtime import (
     Answer,
@@ -376,19 +376,6 @@ class Performer:
             self._logs.ended(workload.uid, container.name, container.attempt)
         self.forget(workload.uid)
         runner.post(words.Cleaned())
-
-
-def login_for(workload: Workload, image: str) -> RegistryAuth | None:
-    """The workload's own login for an image: the one with the longest name that the image's begins with."""
-    host, slash, path = image.partition("/")
-    if not slash or not ("." in host or ":" in host or host == "localhost"):
-        host, path = "docker.io", image if slash else f"library/{image}"
-    name = f"{host}/{path}"
-    fitting = [each for each in workload.logins if name == each.registry or name.startswith(each.registry + "/")]
-    if not fitting:
-        return None
-    best = max(fitting, key=lambda each: len(each.registry))
-    return RegistryAuth(best.username, best.password, best.identity_token)
 
 
 def _served(workload: Workload) -> bool:

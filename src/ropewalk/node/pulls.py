@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
+from ropewalk.model.workload import Workload
 from ropewalk.node.runtime import ImageInfo, RegistryAuth
 
 AT_ONCE = 4
@@ -55,3 +56,16 @@ def _look_at(task: asyncio.Task[ImageInfo]) -> None:
     """A failure that nobody waited for is no bug."""
     if not task.cancelled():
         task.exception()
+
+
+def login_for(workload: Workload, image: str) -> RegistryAuth | None:
+    """The workload's own login for an image: the one with the longest name that the image's begins with."""
+    host, slash, path = image.partition("/")
+    if not slash or not ("." in host or ":" in host or host == "localhost"):
+        host, path = "docker.io", image if slash else f"library/{image}"
+    name = f"{host}/{path}"
+    fitting = [each for each in workload.logins if name == each.registry or name.startswith(each.registry + "/")]
+    if not fitting:
+        return None
+    best = max(fitting, key=lambda each: len(each.registry))
+    return RegistryAuth(best.username, best.password, best.identity_token)

@@ -11,7 +11,7 @@ import pytest
 from ropewalk.kube.pods.logins import logins
 from ropewalk.kube.pods.sources import Sources
 from ropewalk.model.workload import RegistryLogin
-from ropewalk.node.actions import login_for
+from ropewalk.node.pulls import login_for
 from ropewalk.node.runtime import RegistryAuth
 from support.workloads import workload
 
