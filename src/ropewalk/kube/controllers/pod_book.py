@@ -156,7 +156,9 @@ class PodBook:
         old = held.get(name) if held is not None else None
         new = None
         if outline is not None:
-            new = seen(namespace, name, outline, self._shared(outline.metadata.labels))
+            labels = outline.metadata.labels
+            same = old is not None and old.labels == labels
+            new = seen(namespace, name, outline, old.labels if old is not None and same else self._shared(labels))
             if held is None:
                 held = self._pods[namespace] = {}
             held[name] = new
@@ -172,14 +174,14 @@ class PodBook:
         self._changed(old, new)
 
     def _changed(self, old: PodSeen | None, new: PodSeen | None) -> None:
-        if old is not None:
-            key = old.controller.uid or _place(old.namespace)
-            held = self._controlled[key]
-            held.pop(old.uid, None)
-            if not held and (new is None or (new.controller.uid or _place(new.namespace)) != key):
-                del self._controlled[key]
+        before, now = _keeper(old), _keeper(new)
+        if old is not None and before != now:
+            held = self._controlled[before]
+            del held[old.uid]
+            if not held:
+                del self._controlled[before]
         if new is not None:
-            self._controlled.setdefault(new.controller.uid or _place(new.namespace), {})[new.uid] = new
+            self._controlled.setdefault(now, {})[new.uid] = new
         for listener in self._listeners:
             listener(old, new)
 
@@ -191,6 +193,11 @@ class PodBook:
                 self._labels.clear()
             found = self._labels[key] = labels
         return found
+
+
+def _keeper(pod: PodSeen | None) -> str:
+    """Under what it is kept; "" nowhere."""
+    return "" if pod is None else pod.controller.uid or _place(pod.namespace)
 
 
 def _place(namespace: str) -> str:
