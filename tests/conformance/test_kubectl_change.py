@@ -51,7 +51,7 @@ def test_patches_that_cannot_be(space: Space) -> None:
         ("json", '[{"op": "remove", "path": "/data/zz"}]', UNPROCESSABLE),
         ("merge", '{"metadata": {"name": "b"}}', "the name of the object (b) does not match the name on the URL (a)"),
         ("merge", '{"metadata": {"resourceVersion": "1"}}', "the object has been modified"),
-        ("merge", '{"data": {"a": 1}}', "cannot be handled as a ConfigMap"),
+        ("merge", '{"data": {"a": 1}}', "cannot unmarshal number into Go struct field ConfigMap.data of type string"),
     ):
         assert said in space.refused("patch", "cm", "a", f"--type={how}", "-p", patch), (how, patch)
     assert 'configmaps "nope" not found' in space.refused("patch", "cm", "nope", "-p", "{}")
