@@ -11,36 +11,12 @@ from dataclasses import dataclass
 from enum import Enum
 
 from ropewalk.kube.machinery import names
+from ropewalk.kube.machinery.cel.declarations import RESERVED
 from ropewalk.kube.machinery.fields import FieldErrors, Path
 from ropewalk.kube.machinery.objects import Object
 
 MOST_CONDITIONS = 64
 IDENTIFIER = re.compile(r"[_a-zA-Z][_a-zA-Z0-9]*")
-RESERVED = frozenset(
-    {
-        "true",
-        "false",
-        "null",
-        "in",
-        "as",
-        "break",
-        "const",
-        "continue",
-        "else",
-        "for",
-        "function",
-        "if",
-        "import",
-        "let",
-        "loop",
-        "package",
-        "namespace",
-        "return",
-        "var",
-        "void",
-        "while",
-    }
-)
 
 
 class Purpose(Enum):

@@ -37,31 +37,14 @@ def _structs(part: Declared) -> Iterator[tuple[str, Declared]]:
 
 # --- names
 
-_RESERVED = frozenset(
+RESERVED = frozenset(
     [
-        "true",
-        "false",
-        "null",
-        "in",
-        "as",
-        "break",
-        "const",
-        "continue",
-        "else",
-        "for",
-        "function",
-        "if",
-        "import",
-        "let",
-        "loop",
-        "package",
-        "namespace",
-        "return",
-        "var",
-        "void",
-        "while",
+        *("as", "break", "const", "continue", "else", "false", "for"),
+        *("function", "if", "import", "in", "let", "loop", "namespace"),
+        *("null", "package", "return", "true", "var", "void", "while"),
     ]
 )
+"""Words that no field or variable may be called in an expression."""
 _ESCAPED = re.compile(r"__|[-./]|[^a-zA-Z0-9_]")
 _ESCAPES = {"__": "__underscores__", ".": "__dot__", "-": "__dash__", "/": "__slash__"}
 
@@ -72,7 +55,7 @@ def escape(name: str) -> str | None:
     """
     if not name or name[0].isdigit():
         return None
-    if name in _RESERVED:
+    if name in RESERVED:
         return f"__{name}__"
     if any(part not in _ESCAPES for part in _ESCAPED.findall(name)):
         return None
