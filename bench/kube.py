@@ -16,7 +16,7 @@ from typing import Any
 
 from bench.kube_bare import bare_server, commits
 from bench.kube_cluster import BIN, Cluster, Connection, cpu_seconds, eventually, memory_mb
-from bench.kube_objects import NAMESPACE, deployment, packed, pod, replica_set
+from bench.kube_objects import NAMESPACE, deployment, owner_of_all, packed, pod
 from bench.rows import Row, median_ms
 
 title = "a standalone Kubernetes cluster"
@@ -49,10 +49,8 @@ def prepare(connection: Connection, namespace: str = NAMESPACE) -> str:
     connection.document("POST", "/api/v1/namespaces", packed(made))
     account = f"/api/v1/namespaces/{namespace}/serviceaccounts/default"
     eventually(lambda: connection.ask("GET", account)[0] == 200, "the namespace has its service account")
-    owner = connection.document(
-        "POST", f"/apis/apps/v1/namespaces/{namespace}/replicasets", packed(replica_set(namespace))
-    )
-    return str(owner["metadata"]["uid"])
+    found = connection.document("POST", f"/api/v1/namespaces/{namespace}/configmaps", packed(owner_of_all(namespace)))
+    return str(found["metadata"]["uid"])
 
 
 def create_pods(cluster: Cluster, owner: str, first: int, count: int, namespace: str = NAMESPACE) -> dict[str, Any]:

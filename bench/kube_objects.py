@@ -1,7 +1,8 @@
 """The objects that the measurements of the Kubernetes API write: a pod as a Deployment makes them, and smaller ones.
 
 The pod has an owner, probes, environment, volumes and tolerations, so that its rules have something to do. Its owner
-must exist, or the garbage collector would take it away while it is measured.
+must exist, or the garbage collector would take it away while it is measured. No controller acts on any of it (the owner
+is none that keeps pods, the scheduler is none of ours, the Deployment is paused): what the API takes is measured.
 """
 
 from __future__ import annotations
@@ -67,8 +68,8 @@ def pod(name: str, owner_uid: str, namespace: str = NAMESPACE) -> dict[str, Any]
             "annotations": {"prometheus.io/scrape": "true", "prometheus.io/port": "8080"},
             "ownerReferences": [
                 {
-                    "apiVersion": "apps/v1",
-                    "kind": "ReplicaSet",
+                    "apiVersion": "v1",
+                    "kind": "ConfigMap",
                     "name": OWNER,
                     "uid": owner_uid,
                     "controller": True,
@@ -84,7 +85,7 @@ def pod(name: str, owner_uid: str, namespace: str = NAMESPACE) -> dict[str, Any]
             "dnsPolicy": "ClusterFirst",
             "serviceAccountName": "default",
             "securityContext": {},
-            "schedulerName": "default-scheduler",
+            "schedulerName": "somebody-elses",
             "tolerations": [
                 {
                     "key": "node.kubernetes.io/not-ready",
@@ -98,18 +99,9 @@ def pod(name: str, owner_uid: str, namespace: str = NAMESPACE) -> dict[str, Any]
     }
 
 
-def replica_set(namespace: str = NAMESPACE) -> dict[str, Any]:
-    """The owner of all pods."""
-    return {
-        "apiVersion": "apps/v1",
-        "kind": "ReplicaSet",
-        "metadata": {"name": OWNER, "namespace": namespace},
-        "spec": {
-            "replicas": 0,
-            "selector": {"matchLabels": LABELS},
-            "template": _template("nginx:1.27", LABELS),
-        },
-    }
+def owner_of_all(namespace: str = NAMESPACE) -> dict[str, Any]:
+    """Of all pods."""
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": OWNER, "namespace": namespace}}
 
 
 def deployment(image: str) -> dict[str, Any]:
@@ -119,6 +111,7 @@ def deployment(image: str) -> dict[str, Any]:
         "kind": "Deployment",
         "metadata": {"name": "applied", "namespace": NAMESPACE, "labels": labels},
         "spec": {
+            "paused": True,
             "replicas": 3,
             "selector": {"matchLabels": labels},
             "template": _template(image, labels),
