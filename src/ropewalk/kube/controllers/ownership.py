@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import msgspec
+
 from ropewalk.kube.machinery.api import Metadata, OwnerReference
 from ropewalk.kube.machinery.registry.metadata import FOREGROUND, ORPHAN
 from ropewalk.kube.machinery.resources import GroupResource
 
 
-@dataclass(slots=True)
-class Node:
+class Node(msgspec.Struct, gc=False):
+    """One for every object there is: none that the garbage collector of Python need look at."""
+
     uid: str
     resource: GroupResource
     namespace: str

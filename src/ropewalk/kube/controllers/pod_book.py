@@ -19,17 +19,17 @@ PODS = GroupResource("", "pods")
 FINISHED = ("Succeeded", "Failed")
 
 
-class _Spec(msgspec.Struct):
+class _Spec(msgspec.Struct, gc=False):
     node_name: str = msgspec.field(default="", name="nodeName")
 
 
-class _Condition(msgspec.Struct):
+class _Condition(msgspec.Struct, gc=False):
     type: str = ""
     status: str = ""
     since: str | None = msgspec.field(default=None, name="lastTransitionTime")
 
 
-class _Status(msgspec.Struct):
+class _Status(msgspec.Struct, gc=False):
     phase: str = ""
     address: str = msgspec.field(default="", name="podIP")
     conditions: list[_Condition] = msgspec.field(default_factory=list)
@@ -39,7 +39,7 @@ _SPEC, _STATUS = msgspec.json.Decoder(_Spec), msgspec.json.Decoder(_Status)
 NO_ONE = OwnerReference()
 
 
-class PodSeen(msgspec.Struct, frozen=True):
+class PodSeen(msgspec.Struct, frozen=True, gc=False):
     """One pod, as the book has it."""
 
     namespace: str

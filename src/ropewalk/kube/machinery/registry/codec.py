@@ -74,7 +74,7 @@ def listed(entries: Iterable[Entry]) -> list[bytes | memoryview]:
 _NEXT_ITEM = b"," + ITEM_HEAD
 
 
-class PeekMetadata(msgspec.Struct):
+class PeekMetadata(msgspec.Struct, gc=False):
     """What selectors and preconditions ask of an object's metadata."""
 
     name: str = ""
@@ -82,7 +82,7 @@ class PeekMetadata(msgspec.Struct):
     labels: dict[str, str] | None = None
 
 
-class Peek(msgspec.Struct):
+class Peek(msgspec.Struct, gc=False):
     metadata: PeekMetadata
 
 
