@@ -87,7 +87,7 @@ class NamespaceController:
         return sorted(found.values(), key=lambda info: info.group_resource != PODS)
 
     async def _delete_all(self, resource: GroupResource, name: str, failures: list[str]) -> list[Object]:
-        for obj in await self._api.list(resource, name):
+        for obj in await self._listed(resource, name):
             if "deletionTimestamp" in metadata(obj):
                 continue
             try:
@@ -95,7 +95,16 @@ class NamespaceController:
             except StatusFault as fault:
                 if fault.status != 404:
                     failures.append(fault.message)
-        return await self._api.list(resource, name)
+        return await self._listed(resource, name)
+
+    async def _listed(self, resource: GroupResource, name: str) -> list[Object]:
+        """None of a resource that has ceased to be served meanwhile: its definition went, and all objects with it."""
+        try:
+            return await self._api.list(resource, name)
+        except StatusFault as fault:
+            if fault.status == 404:
+                return []
+            raise
 
     async def _tell(self, namespace: Object, left: dict[GroupResource, list[Object]], failures: list[str]) -> None:
         changed = copied(namespace)
