@@ -15,6 +15,7 @@ from ropewalk.kube.controllers.disruption import disrupted
 from ropewalk.kube.controllers.following import split
 from ropewalk.kube.controllers.node_lifecycle import NODES
 from ropewalk.kube.controllers.pod_book import PODS, PodBook, PodSeen
+from ropewalk.kube.kinds.core.tolerations import toleration_of
 from ropewalk.kube.machinery.api import Api, ObjectChange
 from ropewalk.kube.machinery.errors import StatusFault
 from ropewalk.kube.machinery.objects import Object, at, name_of, uid_of
@@ -27,21 +28,16 @@ REASON, MESSAGE = "DeletionByTaintManager", "Taint manager: deleting due to NoEx
 
 def tolerated_seconds(taints: Sequence[Object], tolerations: Sequence[Object]) -> float | None:
     """How long a pod may stay under these taints: 0 not at all, None for ever. Pure."""
-    used = [next((each for each in tolerations if _tolerates(each, taint)), None) for taint in taints]
+    used = [_first(taint, tolerations) for taint in taints]
     if None in used:
         return 0.0
     seconds = [each["tolerationSeconds"] for each in used if each is not None and "tolerationSeconds" in each]
     return float(max(0, min(seconds))) if seconds else None
 
 
-def _tolerates(toleration: Object, taint: Object) -> bool:
-    if toleration.get("effect") not in (None, "", taint.get("effect")):
-        return False
-    if toleration.get("key") and toleration["key"] != taint.get("key"):
-        return False
-    if (toleration.get("operator") or "Equal") == "Exists":
-        return True
-    return bool(toleration.get("key")) and toleration.get("value", "") == taint.get("value", "")
+def _first(taint: Object, tolerations: Sequence[Object]) -> Object | None:
+    about = (taint.get("key", ""), taint.get("value", ""), taint.get("effect", ""))
+    return next((each for each in tolerations if toleration_of(each).tolerates(*about)), None)
 
 
 class TaintEviction:

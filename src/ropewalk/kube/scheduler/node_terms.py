@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from ropewalk.kube.kinds.core.tolerations import Toleration, toleration_of
 from ropewalk.kube.machinery.objects import Object, at
 from ropewalk.kube.machinery.selectors import ABSENT, EXISTS, GREATER, IN, LESS, NOT_IN, Requirement
 from ropewalk.planning.demands import Constraint, Machine, Preference, Taint
@@ -32,31 +33,11 @@ _OPERATORS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Toleration:
-    key: str
-    exists: bool
-    """Whatever the taint's value."""
-    value: str
-    effect: str
-    """"" tolerates every effect."""
-
-    def tolerates(self, key: str, value: str, effect: str) -> bool:
-        return (
-            (not self.effect or self.effect == effect)
-            and (not self.key or self.key == key)
-            and (self.exists or self.value == value)
-        )
-
-
 Tolerations = tuple[Toleration, ...]
 
 
 def tolerations_of(spec: Object) -> Tolerations:
-    return tuple(
-        Toleration(each.get("key", ""), each.get("operator") == "Exists", each.get("value", ""), each.get("effect", ""))
-        for each in spec.get("tolerations") or ()
-    )
+    return tuple(map(toleration_of, spec.get("tolerations") or ()))
 
 
 def taints_of(node: Object) -> tuple[Taint, ...]:

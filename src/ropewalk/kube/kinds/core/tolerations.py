@@ -1,14 +1,39 @@
-"""Rules of tolerations. https://kubernetes.io/docs/concepts/scheduling-eviction/taint-and-toleration/"""
+"""Tolerations: their rules, and what they tolerate. https://kubernetes.io/docs/concepts/scheduling-eviction/taint-and-toleration/"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from ropewalk.kube.kinds.core.checks import label_value_problems, qualified_problems
 from ropewalk.kube.machinery.fields import FieldErrors, Path
 from ropewalk.kube.machinery.objects import Object
 
 TAINT_EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
+
+
+@dataclass(frozen=True, slots=True)
+class Toleration:
+    key: str
+    """"" tolerates every key."""
+    exists: bool
+    """Whatever the taint's value."""
+    value: str
+    effect: str
+    """"" tolerates every effect."""
+
+    def tolerates(self, key: str, value: str, effect: str) -> bool:
+        return (
+            (not self.effect or self.effect == effect)
+            and (not self.key or self.key == key)
+            and (self.exists or self.value == value)
+        )
+
+
+def toleration_of(given: Object) -> Toleration:
+    return Toleration(
+        given.get("key", ""), given.get("operator") == "Exists", given.get("value", ""), given.get("effect", "")
+    )
 
 
 def validate_tolerations(tolerations: Sequence[Object], path: Path, errors: FieldErrors) -> None:
