@@ -23,7 +23,8 @@ import orjson
 import pytest
 
 from ropewalk.base.entropy import SeededEntropy
-from ropewalk.kube.kinds.core.pod_status import FINISHED, condition
+from ropewalk.kube.kinds.core.pod_status import FINISHED
+from ropewalk.kube.machinery import conditions
 from ropewalk.kube.machinery.errors import StatusFault
 from ropewalk.kube.machinery.recorder import Events
 from ropewalk.kube.machinery.registry.inside import InsideApi
@@ -190,7 +191,8 @@ class Scheduling(World):
             self._judge_binding(pod, node)
         if before is not None and is_going(pod) and not is_going(before) and uid not in self.users:
             self.preempted += 1
-            assert (condition(pod["status"], "DisruptionTarget") or {})["reason"] == "PreemptionByScheduler"
+            told = conditions.find(pod["status"].get("conditions"), "DisruptionTarget") or {}
+            assert told["reason"] == "PreemptionByScheduler"
             waiting = [other for other in self.pods.values() if not other["spec"].get("nodeName")]
             assert any(other["spec"]["priority"] > pod["spec"]["priority"] for other in waiting), (
                 f"important-first: {name_of(pod)} was preempted for nobody"
@@ -269,7 +271,7 @@ class Scheduling(World):
             if self.nodes:
                 outcome = preempt(planner, unit, choice.sieve, (), 0)
                 assert outcome.victims is None, f"settled: {name_of(pod)} waits, and could preempt {outcome.victims}"
-            told = condition(pod["status"], "PodScheduled") or {}
+            told = conditions.find(pod["status"].get("conditions"), "PodScheduled") or {}
             assert told.get("reason") == "Unschedulable", f"settled: {name_of(pod)} was not told: {told}"
 
 

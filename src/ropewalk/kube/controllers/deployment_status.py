@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ropewalk.kube.controllers import conditions
 from ropewalk.kube.controllers.deployment_revisions import counted, limits_of, replicas_of
 from ropewalk.kube.controllers.replica_status import FAILURE
-from ropewalk.kube.machinery import times
+from ropewalk.kube.machinery import conditions, times
 from ropewalk.kube.machinery.objects import Object, at, metadata, name_of
 
 AVAILABLE, PROGRESSING = "Available", "Progressing"

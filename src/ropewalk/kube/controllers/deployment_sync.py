@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from ropewalk.base.errors import Retryable
-from ropewalk.kube.controllers import conditions
 from ropewalk.kube.controllers import deployment_revisions as revisions
 from ropewalk.kube.controllers import deployment_status as told
 from ropewalk.kube.controllers.claims import AGAIN_SECONDS
 from ropewalk.kube.controllers.deployment_revisions import replicas_of
 from ropewalk.kube.controllers.following import found, is_terminating
 from ropewalk.kube.controllers.replica_sets import REPLICA_SETS
+from ropewalk.kube.machinery import conditions
 from ropewalk.kube.machinery.api import Api
 from ropewalk.kube.machinery.errors import StatusFault
 from ropewalk.kube.machinery.objects import (

@@ -5,8 +5,7 @@ https://kubernetes.io/docs/concepts/workloads/pods/disruptions/#pod-disruption-c
 
 from __future__ import annotations
 
-from ropewalk.kube.controllers import conditions
-from ropewalk.kube.machinery import times
+from ropewalk.kube.machinery import conditions, times
 from ropewalk.kube.machinery.objects import Object, at, metadata, uid_of
 
 TARGET = "DisruptionTarget"

@@ -10,8 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
-from ropewalk.kube.controllers import conditions
-from ropewalk.kube.machinery import times
+from ropewalk.kube.machinery import conditions, times
 from ropewalk.kube.machinery.objects import Object, at, labels_of, metadata
 
 GRACE_SECONDS, STARTUP_GRACE_SECONDS = 50.0, 60.0

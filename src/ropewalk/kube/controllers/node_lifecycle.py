@@ -15,12 +15,11 @@ from collections.abc import Sequence
 from ropewalk.base.clock import Clock
 from ropewalk.base.entropy import Entropy
 from ropewalk.base.errors import Retryable
-from ropewalk.kube.controllers import conditions
 from ropewalk.kube.controllers import node_health as health
 from ropewalk.kube.controllers.claims import AGAIN_SECONDS
 from ropewalk.kube.controllers.node_health import Budget, ZoneState
 from ropewalk.kube.controllers.pod_book import PODS, PodBook
-from ropewalk.kube.machinery import times
+from ropewalk.kube.machinery import conditions, times
 from ropewalk.kube.machinery.api import Api, ObjectChange, Outline
 from ropewalk.kube.machinery.errors import StatusFault
 from ropewalk.kube.machinery.objects import Object, at, copied, labels_of, metadata, name_of, uid_of

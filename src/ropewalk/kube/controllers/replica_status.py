@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ropewalk.kube.controllers import conditions
 from ropewalk.kube.controllers.pod_book import PodSeen
-from ropewalk.kube.machinery import times
+from ropewalk.kube.machinery import conditions, times
 from ropewalk.kube.machinery.objects import Object, at, labels_of, metadata
 
 FAILURE = "ReplicaFailure"

@@ -13,7 +13,7 @@ from ropewalk.base.errors import Retryable
 from ropewalk.kube.controllers.following import follow, found, split
 from ropewalk.kube.kinds.core.service_addresses import IP_ADDRESSES, SERVICE_CIDRS, is_managed
 from ropewalk.kube.kinds.core.service_ranges import holds, networks_of
-from ropewalk.kube.machinery import addresses, times
+from ropewalk.kube.machinery import addresses, conditions, times
 from ropewalk.kube.machinery.addresses import Network
 from ropewalk.kube.machinery.api import Api, Metadata
 from ropewalk.kube.machinery.errors import StatusFault
@@ -128,8 +128,7 @@ def ready_condition(status: str, reason: str, message: str) -> Object:
 
 
 def found_ready(service_cidr: Object) -> Object | None:
-    conditions = at(service_cidr, "status", "conditions") or ()
-    return next((one for one in conditions if one.get("type") == "Ready"), None)
+    return conditions.find(at(service_cidr, "status", "conditions"), "Ready")
 
 
 async def set_ready(api: Api, service_cidr: Object, condition: Object, now: float) -> None:
@@ -138,7 +137,7 @@ async def set_ready(api: Api, service_cidr: Object, condition: Object, now: floa
     if present is not None and all(present.get(name, "") == value for name, value in condition.items()):
         return
     changed = copied(service_cidr)
-    kept = [one for one in at(changed, "status", "conditions") or () if one.get("type") != "Ready"]
+    kept = conditions.without(at(changed, "status", "conditions"), "Ready")
     stamped = {**condition, "lastTransitionTime": times.rfc3339(now)}
     changed["status"] = {**(changed.get("status") or {}), "conditions": [*kept, stamped]}
     await api.update(SERVICE_CIDRS, changed, subresource="status")

@@ -15,7 +15,7 @@ from ropewalk.base.clock import Clock
 from ropewalk.base.entropy import Entropy
 from ropewalk.base.errors import Retryable
 from ropewalk.kube.kinds.priorities import PRIORITIES
-from ropewalk.kube.machinery import times
+from ropewalk.kube.machinery import conditions, times
 from ropewalk.kube.machinery.api import Api, ObjectChange
 from ropewalk.kube.machinery.discovery import CUSTOM, Priority
 from ropewalk.kube.machinery.errors import StatusFault
@@ -241,20 +241,11 @@ def _spec(obj: Object) -> Object:
 
 def with_condition(obj: Object, status: str, reason: str, message: str, *, now: str) -> Object | None:
     """The object with its condition Available so; None where it is. Its time moves only with its status."""
-    conditions = at(obj, "status", "conditions") or []
-    old: Object = next((one for one in conditions if one.get("type") == "Available"), {})
+    old = conditions.find(at(obj, "status", "conditions"), "Available") or {}
     if (old.get("status"), old.get("reason"), old.get("message")) == (status, reason, message):
         return None
-    fresh = {
-        "type": "Available",
-        "status": status,
-        "lastTransitionTime": old["lastTransitionTime"]
-        if old.get("status") == status and old.get("lastTransitionTime")
-        else now,
-        "reason": reason,
-        "message": message,
-    }
+    wanted = {"type": "Available", "status": status, "lastTransitionTime": now, "reason": reason, "message": message}
     revised: Object = copied(obj)
-    kept = [fresh if one is old else copied(one) for one in conditions]
-    revised.setdefault("status", {})["conditions"] = kept if old else [*kept, fresh]
+    told = revised.setdefault("status", {})
+    told["conditions"] = conditions.settled(told.get("conditions"), wanted, now)
     return revised

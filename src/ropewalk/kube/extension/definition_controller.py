@@ -14,16 +14,11 @@ from ropewalk.base.entropy import Entropy
 from ropewalk.base.errors import Retryable
 from ropewalk.kube.extension import structure_rules
 from ropewalk.kube.kinds.apiextensions.ca_bundles import problem_of
-from ropewalk.kube.kinds.apiextensions.conditions import (
-    Told,
-    condition_of,
-    is_true,
-    with_condition,
-    without_condition,
-)
+from ropewalk.kube.kinds.apiextensions.conditions import Told, is_true, with_condition
 from ropewalk.kube.kinds.apiextensions.custom_resource_definitions import CLEANUP, approval
 from ropewalk.kube.machinery import times
 from ropewalk.kube.machinery.api import Api, ObjectChange
+from ropewalk.kube.machinery.conditions import find, without
 from ropewalk.kube.machinery.errors import StatusFault
 from ropewalk.kube.machinery.objects import Object, at, copied, metadata
 from ropewalk.kube.machinery.resources import GroupResource
@@ -90,13 +85,13 @@ class DefinitionController:
         if status.get("acceptedNames") != definition["spec"]["names"] or not is_true(definition, "NamesAccepted"):
             status["acceptedNames"], told = accepted(definition, taken(self._others(definition)))
             conditions = with_condition(conditions, told, now)
-            if condition_of(conditions, "Established") is None and told[1] != "True":
+            if find(conditions, "Established") is None and told[1] != "True":
                 not_all = ("Established", "False", "NotAccepted", "not all names are accepted")
                 conditions = with_condition(conditions, not_all, now)
         for told in _judged(definition):
             conditions = with_condition(conditions, told, now)
         if not violations(definition):
-            conditions = without_condition(conditions, "NonStructuralSchema")
+            conditions = without(conditions, "NonStructuralSchema")
         status["conditions"] = conditions
         if is_true(definition, "NamesAccepted") and not is_true(definition, "Established"):
             status["conditions"] = with_condition(conditions, _established(definition), now)

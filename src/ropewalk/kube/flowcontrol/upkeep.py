@@ -15,7 +15,7 @@ from ropewalk.base.log import logger
 from ropewalk.kube.flowcontrol.configuration import level_setting
 from ropewalk.kube.flowcontrol.control import FLOW_SCHEMAS, PRIORITY_LEVELS
 from ropewalk.kube.kinds.flowcontrol import bootstrap as ours
-from ropewalk.kube.machinery import times
+from ropewalk.kube.machinery import conditions, times
 from ropewalk.kube.machinery.api import Api, ObjectChange
 from ropewalk.kube.machinery.errors import StatusFault
 from ropewalk.kube.machinery.objects import Object, at, copied, metadata, name_of
@@ -118,11 +118,10 @@ def with_condition(schema: Object, *, exists: bool, now: str) -> Object | None:
         "reason": "Found" if exists else "NotFound",
         "message": f"{names} and it exists" if exists else f"{names} but there is no such object",
     }
-    conditions = at(schema, "status", "conditions") or []
-    old: Object = next((one for one in conditions if one.get("type") == DANGLING), {})
+    present = at(schema, "status", "conditions")
+    old: Object = conditions.find(present, DANGLING) or {}
     if all(old.get(key) == condition[key] for key in ("status", "reason", "message")):
         return None
     revised: Object = copied(schema)
-    others = [one for one in conditions if one.get("type") != DANGLING]
-    revised.setdefault("status", {})["conditions"] = [*copied(others), condition]
+    revised.setdefault("status", {})["conditions"] = [*copied(conditions.without(present, DANGLING)), condition]
     return revised

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ropewalk.kube.kinds.core.pod_status import condition, set_condition
-from ropewalk.kube.machinery import times
+from ropewalk.kube.kinds.core.pod_status import set_condition
+from ropewalk.kube.machinery import conditions, times
 from ropewalk.kube.machinery.objects import Object, at, copied, metadata
 from ropewalk.kube.pods.container_states import UNKNOWN, Reporter
 from ropewalk.kube.pods.lowering import is_sidecar
@@ -140,7 +140,7 @@ def _conditions(
     ]
     if workload is not None and workload.cause is StopCause.STORAGE_EXCEEDED:
         found.append(_condition("DisruptionTarget", True, "TerminationByKubelet", workload.reason))
-    if (condition(status, "PodScheduled") or {}).get("status") != "True":
+    if (conditions.find(status.get("conditions"), "PodScheduled") or {}).get("status") != "True":
         found.append(_condition("PodScheduled", True))
     generation = metadata(pod).get("generation")
     for each in found:
@@ -180,7 +180,7 @@ def _ready(spec: Object, status: Object, containers_ready: Object) -> Object:
     lacking: list[str] = []
     for gate in spec.get("readinessGates") or ():
         kind = gate["conditionType"]
-        held = condition(status, kind)
+        held = conditions.find(status.get("conditions"), kind)
         if held is None:
             lacking.append(f'corresponding condition of pod readiness gate "{kind}" does not exist.')
         elif held.get("status") != "True":

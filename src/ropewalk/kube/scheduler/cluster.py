@@ -11,7 +11,8 @@ from dataclasses import replace
 from typing import Protocol
 
 from ropewalk.kube.kinds.core.bindings import TOPOLOGY
-from ropewalk.kube.kinds.core.pod_status import FINISHED, condition
+from ropewalk.kube.kinds.core.pod_status import FINISHED
+from ropewalk.kube.machinery import conditions
 from ropewalk.kube.machinery.api import ObjectChange
 from ropewalk.kube.machinery.objects import Object, at, labels_of, metadata, name_of, namespace_of, uid_of
 from ropewalk.kube.scheduler.lowering import machine_of, unit_of
@@ -182,7 +183,7 @@ def wants_a_node(pod: Object) -> bool:
 
 def is_preempted(pod: Object) -> bool:
     """It is being stopped to make room for another."""
-    found = condition(pod.get("status") or {}, "DisruptionTarget") or {}
+    found = conditions.find(at(pod, "status", "conditions"), "DisruptionTarget") or {}
     return (
         metadata(pod).get("deletionTimestamp") is not None
         and found.get("status") == "True"

@@ -7,8 +7,8 @@ https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#pod-conditions
 from __future__ import annotations
 
 from ropewalk.base.clock import Clock
-from ropewalk.kube.kinds.core.pod_status import condition, set_condition
-from ropewalk.kube.machinery import times
+from ropewalk.kube.kinds.core.pod_status import set_condition
+from ropewalk.kube.machinery import conditions, times
 from ropewalk.kube.machinery.api import Api
 from ropewalk.kube.machinery.errors import StatusFault
 from ropewalk.kube.machinery.objects import Object, at, copied, metadata, name_of, namespace_of, uid_of
@@ -33,7 +33,7 @@ class Teller:
         if generation := metadata(pod).get("generation"):
             wanted["observedGeneration"] = generation
         status: Object = {}
-        if not (condition(pod.get("status") or {}, "PodScheduled") or {}).items() >= wanted.items():
+        if not (conditions.find(at(pod, "status", "conditions"), "PodScheduled") or {}).items() >= wanted.items():
             status["conditions"] = self._conditions(pod, wanted)
         if nominated is not None and nominated != (at(pod, "status", "nominatedNodeName") or ""):
             status["nominatedNodeName"] = nominated or None

@@ -11,14 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ropewalk.base.clock import VirtualClock
-from ropewalk.kube.controllers import conditions
 from ropewalk.kube.controllers.expectations import Expectations
 from ropewalk.kube.controllers.pod_book import PODS, PodBook, PodSeen
 from ropewalk.kube.controllers.pod_control import NotDone, pod_from, slow_start
 from ropewalk.kube.controllers.pod_ranking import deletion_cost, first_to_go
 from ropewalk.kube.controllers.replica_status import is_available, is_told, next_availability, replica_status
 from ropewalk.kube.controllers.retrying import Patience
-from ropewalk.kube.machinery import times
+from ropewalk.kube.machinery import conditions, times
 from ropewalk.kube.machinery.api import OwnerReference
 from ropewalk.kube.machinery.recorder import COMBINED, EVENTS, Correlator, Events, Happening
 from support.kube_api import MemoryApi

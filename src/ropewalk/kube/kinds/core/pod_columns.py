@@ -7,8 +7,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ropewalk.kube.kinds.core.pod_resources import is_sidecar
-from ropewalk.kube.kinds.core.pod_status import FINISHED, condition
-from ropewalk.kube.machinery import times
+from ropewalk.kube.kinds.core.pod_status import FINISHED
+from ropewalk.kube.machinery import conditions, times
 from ropewalk.kube.machinery.objects import Object, metadata, name_of
 from ropewalk.kube.machinery.strategy import Column
 
@@ -32,12 +32,12 @@ def summary(pod: Object) -> Summary:
     sidecars = {made.get("name") for made in spec.get("initContainers") or () if is_sidecar(made)}
     phase = status.get("phase", "")
     found = Summary(status.get("reason") or phase, 0, len(spec.get("containers") or ()) + len(sidecars), 0, "")
-    scheduled = condition(status, "PodScheduled")
+    scheduled = conditions.find(status.get("conditions"), "PodScheduled")
     if scheduled is not None and scheduled.get("reason") == _GATED:
         found.reason = _GATED
     of_sidecars = Summary("", 0, 0, 0, "")
     starting = _look_at_start(spec, status, sidecars, found, of_sidecars)
-    initialized = condition(status, "Initialized")
+    initialized = conditions.find(status.get("conditions"), "Initialized")
     if not starting or (initialized is not None and initialized.get("status") == "True"):
         found.restarts, found.last_restart = of_sidecars.restarts, of_sidecars.last_restart
         _look_at_containers(status, found)
@@ -92,7 +92,7 @@ def _look_at_containers(status: Object, found: Summary) -> None:
             running = True
             found.ready += 1
     if found.reason == "Completed":
-        ready = condition(status, "Ready")
+        ready = conditions.find(status.get("conditions"), "Ready")
         if running and ready is not None and ready.get("status") == "True":
             found.reason = "Running"
         elif failure:
@@ -135,7 +135,7 @@ def _readiness_gates(pod: Object, now: float) -> str:
     status = pod.get("status") or {}
     met = 0
     for gate in gates:
-        found = condition(status, gate.get("conditionType", ""))
+        found = conditions.find(status.get("conditions"), gate.get("conditionType", ""))
         met += found is not None and found.get("status") == "True"
     return f"{met}/{len(gates)}"
 

@@ -13,7 +13,7 @@ from ropewalk.kube.kinds.core.checks import (
     subdomain_problems,
 )
 from ropewalk.kube.kinds.endpoint_addresses import validate_ip
-from ropewalk.kube.machinery import addresses
+from ropewalk.kube.machinery import addresses, conditions
 from ropewalk.kube.machinery.errors import Cause
 from ropewalk.kube.machinery.fields import ROOT, FieldErrors, Path
 from ropewalk.kube.machinery.objects import Object
@@ -30,19 +30,9 @@ statuses tell of their devices' health (ResourceHealthStatus).
 """
 
 
-def condition(status: Object, kind: str) -> Object | None:
-    return next((found for found in status.get("conditions") or () if found.get("type") == kind), None)
-
-
 def set_condition(status: Object, wanted: Object, now: str) -> None:
-    """In place. The time of transition stays where the condition's status does."""
-    conditions = status.setdefault("conditions", [])
-    for index, found in enumerate(conditions):
-        if found.get("type") == wanted["type"]:
-            kept = found.get("status") == wanted["status"] and found.get("lastTransitionTime")
-            conditions[index] = {**wanted, "lastTransitionTime": kept or now}
-            return
-    conditions.append({**wanted, "lastTransitionTime": now})
+    """In place. See `conditions.settled`."""
+    status["conditions"] = conditions.settled(status.get("conditions"), wanted, now)
 
 
 def settle_status(new: Object, old: Object) -> None:
