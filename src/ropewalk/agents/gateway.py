@@ -23,7 +23,7 @@ from ropewalk.agents.ports import FabricSource, LogSink
 from ropewalk.agents.sessions import AgentSession
 from ropewalk.agents.statuses import StatusBook
 from ropewalk.agents.streams import StreamBroker
-from ropewalk.base.clock import Clock
+from ropewalk.base.clock import Clock, happens
 from ropewalk.base.entropy import Entropy
 from ropewalk.base.errors import Fault, Retryable
 from ropewalk.base.http.messages import Request, Response
@@ -220,16 +220,7 @@ class Gateway:
 
     async def _quiet(self, session: AgentSession) -> bool:
         """Wait for something to say; True where there was nothing for a ping's time."""
-        if session.news.is_set():
-            return False
-        sleeper = asyncio.ensure_future(self._clock.sleep(PING_SECONDS))
-        waiter = asyncio.ensure_future(session.news.wait())
-        try:
-            await asyncio.wait((sleeper, waiter), return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            sleeper.cancel()
-            waiter.cancel()
-        return not session.news.is_set()
+        return not await happens(session.news, self._clock, PING_SECONDS)
 
     async def _report(self, request: Request) -> Response:
         await self.synced()

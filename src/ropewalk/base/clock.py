@@ -9,7 +9,11 @@ from __future__ import annotations
 import asyncio
 import heapq
 import time
-from typing import Protocol
+from collections.abc import Awaitable
+from contextlib import suppress
+from typing import Protocol, TypeVar
+
+T = TypeVar("T")
 
 
 class Clock(Protocol):
@@ -26,6 +30,33 @@ class Clock(Protocol):
     async def sleep(self, seconds: float) -> None:
         """Return once `seconds` have passed on this clock."""
         ...
+
+
+class Late(Exception):
+    """A piece of work takes longer than it may."""
+
+
+async def within(work: Awaitable[T], clock: Clock, seconds: float) -> T:
+    """Its result. Raises `Late` once the time is over and it has been cancelled; `asyncio.shield` lets it go on."""
+    task = asyncio.ensure_future(work)
+    timer = asyncio.ensure_future(clock.sleep(seconds))
+    try:
+        await asyncio.wait((task, timer), return_when=asyncio.FIRST_COMPLETED)
+        if not task.done():
+            raise Late
+        return task.result()
+    finally:
+        task.cancel()
+        timer.cancel()
+        await asyncio.gather(task, timer, return_exceptions=True)
+
+
+async def happens(event: asyncio.Event, clock: Clock, seconds: float) -> bool:
+    """Wait for the event, so many seconds at most; whether it is set."""
+    if not event.is_set():
+        with suppress(Late):
+            await within(event.wait(), clock, seconds)
+    return event.is_set()
 
 
 class SystemClock:

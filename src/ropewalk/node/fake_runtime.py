@@ -16,7 +16,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from pathlib import Path
 
-from ropewalk.base.clock import Clock
+from ropewalk.base.clock import Clock, happens
 from ropewalk.base.errors import Retryable
 from ropewalk.model.host import Attachment, HostNetwork
 from ropewalk.model.ids import WorkloadUid
@@ -380,15 +380,8 @@ class FakeRuntime:
 
     async def _exit_or(self, fake: FakeContainer, seconds: float) -> None:
         """Return when it has exited, or after so many seconds."""
-        if seconds <= 0:
-            return
-        waits = (asyncio.ensure_future(fake.exited.wait()), asyncio.ensure_future(self._clock.sleep(seconds)))
-        try:
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for wait in waits:
-                wait.cancel()
-            await asyncio.gather(*waits, return_exceptions=True)
+        if seconds > 0:
+            await happens(fake.exited, self._clock, seconds)
 
     def _end(self, fake: FakeContainer, code: int, out_of_memory: bool = False) -> None:
         if fake.timer is not None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 
-from ropewalk.base.clock import Clock
+from ropewalk.base.clock import Clock, Late, within
 from ropewalk.model.workload import Hook as Wanted
 from ropewalk.model.workload import HttpGet, Pause, RunCommand
 from ropewalk.node.runtime import ExecTimeout, NoSuchContainer, Runtime, RuntimeFailure
@@ -52,12 +52,10 @@ class Hooks:
         task = self._before.get(key)
         if task is None:
             task = self._before[key] = asyncio.ensure_future(self._guarded(hook, runtime_id))
-        deadline = asyncio.ensure_future(self._clock.sleep(seconds))
         try:
-            await asyncio.wait((task, deadline), return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            deadline.cancel()
-        return task.result() if task.done() else ""
+            return await within(asyncio.shield(task), self._clock, seconds)
+        except Late:
+            return ""
 
     async def _guarded(self, hook: Wanted, runtime_id: str) -> str:
         try:

@@ -18,7 +18,7 @@ from pathlib import Path
 import msgspec
 from msgspec.structs import replace
 
-from ropewalk.base.clock import Clock
+from ropewalk.base.clock import Clock, happens
 from ropewalk.base.log import logger
 from ropewalk.model.agent import LogBatch, LogLine
 from ropewalk.model.ids import MachineId, WorkloadUid
@@ -181,13 +181,7 @@ class LogPump:
     async def _pause(self, seconds: float) -> None:
         """Until then, or until something new is to be followed."""
         self._news.clear()
-        sleeper = asyncio.ensure_future(self._clock.sleep(seconds))
-        waiter = asyncio.ensure_future(self._news.wait())
-        try:
-            await asyncio.wait((sleeper, waiter), return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            sleeper.cancel()
-            waiter.cancel()
+        await happens(self._news, self._clock, seconds)
 
     async def _look(self, tail: _Tail) -> None:
         try:

@@ -20,7 +20,7 @@ import grpc
 import grpc.aio
 import httptools
 
-from ropewalk.base.clock import Clock
+from ropewalk.base.clock import Clock, Late, within
 from ropewalk.model.workload import GrpcHealth, HttpGet, Question, TcpConnect
 from ropewalk.node.runtime import Answer
 
@@ -41,24 +41,6 @@ async def ask(question: Question, address: str, dial: Dial, clock: Clock, timeou
     if isinstance(question, TcpConnect):
         return await _tcp(question, question.host or address, dial, clock, timeout)
     return await _grpc(question, address, dial, clock, timeout)
-
-
-class _Late(Exception):
-    """The deadline has passed."""
-
-
-async def _within(work: Awaitable[Answer], clock: Clock, timeout: float) -> Answer:
-    task = asyncio.ensure_future(work)
-    deadline = asyncio.ensure_future(clock.sleep(timeout))
-    try:
-        await asyncio.wait((task, deadline), return_when=asyncio.FIRST_COMPLETED)
-        if not task.done():
-            raise _Late
-        return task.result()
-    finally:
-        task.cancel()
-        deadline.cancel()
-        await asyncio.gather(task, deadline, return_exceptions=True)
 
 
 def _refused(error: OSError) -> str:
@@ -86,8 +68,8 @@ async def _tcp(question: TcpConnect, host: str, dial: Dial, clock: Clock, timeou
         return Answer(True)
 
     try:
-        return await _within(connect(), clock, timeout)
-    except _Late:
+        return await within(connect(), clock, timeout)
+    except Late:
         return Answer(False, f"dial tcp {where}: i/o timeout")
     except OSError as error:
         return Answer(False, f"dial tcp {where}: connect: {_refused(error)}")
@@ -121,8 +103,8 @@ async def _http(question: HttpGet, host: str, dial: Dial, clock: Clock, timeout:
     path = question.path if question.path.startswith("/") else "/" + question.path
     url = f"{scheme}://{_joined(host, question.port)}{path}"
     try:
-        return await _within(_followed(question, url, host, dial), clock, timeout)
-    except _Late:
+        return await within(_followed(question, url, host, dial), clock, timeout)
+    except Late:
         return Answer(
             False,
             f'Get "{url}": context deadline exceeded (Client.Timeout exceeded while awaiting headers)',
@@ -218,8 +200,8 @@ async def _grpc(question: GrpcHealth, host: str, dial: Dial, clock: Clock, timeo
         return await _check(question.service, sock)
 
     try:
-        return await _within(check(), clock, timeout)
-    except _Late:
+        return await within(check(), clock, timeout)
+    except Late:
         return Answer(False, f"timeout: health rpc did not complete within {timeout:g}s")
 
 

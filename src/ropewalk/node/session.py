@@ -15,7 +15,7 @@ from typing import Protocol
 
 import msgspec
 
-from ropewalk.base.clock import Clock
+from ropewalk.base.clock import Clock, happens
 from ropewalk.base.entropy import Entropy
 from ropewalk.base.log import logger
 from ropewalk.model.agent import (
@@ -284,12 +284,4 @@ class Session:
 
     async def _pause(self, seconds: float) -> None:
         """Until something is to be reported, at most so long."""
-        if self._dirty.is_set():
-            return
-        sleeper = asyncio.ensure_future(self._clock.sleep(seconds))
-        waiter = asyncio.ensure_future(self._dirty.wait())
-        try:
-            await asyncio.wait((sleeper, waiter), return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            sleeper.cancel()
-            waiter.cancel()
+        await happens(self._dirty, self._clock, seconds)

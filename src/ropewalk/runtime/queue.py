@@ -10,7 +10,7 @@ import asyncio
 import heapq
 from collections import deque
 
-from ropewalk.base.clock import Clock
+from ropewalk.base.clock import Clock, happens
 from ropewalk.base.entropy import Entropy
 
 FIRST_RETRY = 0.05
@@ -150,15 +150,10 @@ class WorkQueue:
                 self.add(key)
 
     async def _until_news_or(self, seconds: float | None) -> None:
-        waits: set[asyncio.Future[object]] = {asyncio.ensure_future(self._timer_news.wait())}
-        if seconds is not None:
-            waits.add(asyncio.ensure_future(self._clock.sleep(seconds)))
-        try:
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for wait in waits:
-                wait.cancel()
-            await asyncio.gather(*waits, return_exceptions=True)
+        if seconds is None:
+            await self._timer_news.wait()
+        else:
+            await happens(self._timer_news, self._clock, seconds)
 
     def _admit(self, key: str, held: set[str] | dict[str, float]) -> None:
         if key not in held and key not in self._due and self._size() >= self._capacity:

@@ -13,7 +13,7 @@ import socket
 import ssl
 from pathlib import Path
 
-from ropewalk.base.clock import Clock
+from ropewalk.base.clock import Clock, happens
 from ropewalk.base.http.connection import Connection
 from ropewalk.base.http.limits import Limits
 from ropewalk.base.http.messages import Handler, Refusal, Refuse, Request, Response, plain_refusal
@@ -111,12 +111,7 @@ class HttpServer:
 
     async def _emptied(self, seconds: float) -> None:
         """Until no connection is left, or that time is over."""
-        if self._empty.is_set():
-            return
-        waits = [asyncio.ensure_future(self.clock.sleep(seconds)), asyncio.ensure_future(self._empty.wait())]
-        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        for wait in waits:
-            wait.cancel()
+        await happens(self._empty, self.clock, seconds)
 
     def _remove_socket_files(self) -> None:
         for path in self._paths:

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator
 
 import orjson
 
-from ropewalk.base.clock import Clock
+from ropewalk.base.clock import Clock, Late, within
 from ropewalk.base.http.messages import Request
 from ropewalk.kube.machinery import errors
 from ropewalk.kube.machinery.objects import Object
@@ -79,16 +79,11 @@ class SpdyCommand:
             for name, asked in (("stdin", stdin), ("stdout", stdout), ("stderr", stderr), ("resize", tty))
             if asked and (name != "resize" or self._resizes)
         }
-        gathering = asyncio.ensure_future(self._gather(wanted))
-        timer = asyncio.ensure_future(clock.sleep(CREATION_SECONDS))
         try:
-            await asyncio.wait((gathering, timer), return_when=asyncio.FIRST_COMPLETED)
-            if not gathering.done() or not gathering.result():
+            if not await within(self._gather(wanted), clock, CREATION_SECONDS):
                 return False
-        finally:
-            gathering.cancel()
-            timer.cancel()
-            await asyncio.gather(gathering, timer, return_exceptions=True)
+        except Late:
+            return False
         loop = asyncio.get_running_loop()
         for name, stream in self._streams.items():
             if name == "stdin":
