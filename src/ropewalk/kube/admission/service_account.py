@@ -13,6 +13,7 @@ from ropewalk.kube.admission.plugin import PODS, WRITES, Lookup, Plugin, forbidd
 from ropewalk.kube.machinery.admission import Admission
 from ropewalk.kube.machinery.api import Api
 from ropewalk.kube.machinery.errors import StatusFault
+from ropewalk.kube.machinery.names import WORDLESS
 from ropewalk.kube.machinery.objects import Object, annotations_of, at, copied, name_of
 from ropewalk.kube.machinery.resources import GroupResource
 
@@ -23,7 +24,6 @@ MIRROR = "kubernetes.io/config.mirror"
 ENFORCE = "kubernetes.io/enforce-mountable-secrets"
 TOKEN_SECONDS = 3607
 """An hour and a little, so that what asks for an hour can be told from what asks for nothing."""
-_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
 _TRIES = 10
 _TRUE = frozenset({"1", "t", "T", "TRUE", "true", "True"})
 
@@ -116,8 +116,8 @@ class ServiceAccount(Plugin):
             drawn = int(self._entropy.hex(12), 16)
             name = f"{VOLUME}-"
             for _ in range(5):
-                name += _ALPHABET[drawn % 27]
-                drawn //= 27
+                name += WORDLESS[drawn % len(WORDLESS)]
+                drawn //= len(WORDLESS)
         needed = False
         for kind in ("initContainers", "containers"):
             for container in spec.get(kind) or ():

@@ -14,6 +14,7 @@ import orjson
 from ropewalk.kube.controllers.claims import controller_reference
 from ropewalk.kube.kinds import int_or_percent
 from ropewalk.kube.kinds.checks import same
+from ropewalk.kube.machinery.names import WORDLESS
 from ropewalk.kube.machinery.objects import Object, annotations_of, at, copied, labels_of, metadata, name_of
 from ropewalk.planning.rollout import Bounds, Group, bounds
 
@@ -35,7 +36,6 @@ KEPT_FROM_SETS = frozenset(
 """A deployment's annotations that are not its sets'."""
 LONGEST_HISTORY = 2000
 LONGEST_NAME = 253
-_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
 _FNV_OFFSET, _FNV_PRIME = 2166136261, 16777619
 
 
@@ -122,7 +122,7 @@ def template_hash(template: Object, collisions: int | None) -> str:
     found = _FNV_OFFSET
     for byte in text:
         found = ((found ^ byte) * _FNV_PRIME) & 0xFFFFFFFF
-    return "".join(_ALPHABET[ord(figure) % len(_ALPHABET)] for figure in str(found))
+    return "".join(WORDLESS[ord(figure) % len(WORDLESS)] for figure in str(found))
 
 
 def new_set(deployment: Object) -> Object:

@@ -151,15 +151,6 @@ def unauthorized() -> StatusFault:
     return StatusFault("Unauthorized", "Unauthorized", status=401)
 
 
-def method_not_supported(plural: str, group: str, action: str) -> StatusFault:
-    return StatusFault(
-        "MethodNotAllowed",
-        f'{action} is not supported on resources of kind "{qualified(plural, group)}"',
-        status=405,
-        details=Details(group=group, kind=plural),
-    )
-
-
 def unsupported_media_type(given: str, accepted: Sequence[str]) -> StatusFault:
     return StatusFault(
         "UnsupportedMediaType",

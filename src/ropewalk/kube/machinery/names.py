@@ -11,6 +11,9 @@ from collections.abc import Mapping
 from ropewalk.kube.machinery import addresses
 from ropewalk.kube.machinery.fields import FieldErrors, Path
 
+WORDLESS = "bcdfghjklmnpqrstvwxz2456789"
+"""What generated names end in: no vowels and nothing that looks like one, so that they spell no words."""
+
 _LABEL = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 _SUBDOMAIN = rf"{_LABEL}(\.{_LABEL})*"
 _LABEL_1035 = "[a-z]([-a-z0-9]*[a-z0-9])?"

@@ -8,6 +8,7 @@ from __future__ import annotations
 from ropewalk.base.entropy import Entropy
 from ropewalk.kube.machinery import errors, names
 from ropewalk.kube.machinery.fields import FieldErrors, Path
+from ropewalk.kube.machinery.names import WORDLESS
 from ropewalk.kube.machinery.objects import Object
 from ropewalk.kube.machinery.resources import GroupVersionKind, ResourceInfo
 from ropewalk.kube.machinery.strategy import Strategy
@@ -17,15 +18,13 @@ ORPHAN = "orphan"
 FOREGROUND = "foregroundDeletion"
 GENERATED_BASE = 58
 """Characters of a generateName that are kept."""
-_SUFFIX = "bcdfghjklmnpqrstvwxz2456789"
-"""No vowels and nothing that looks like one: generated names spell no words."""
 SUFFIX_LENGTH = 5
 
 _OURS = ("uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink")
 
 
 def generated_name(base: str, entropy: Entropy) -> str:
-    suffix = "".join(_SUFFIX[int(entropy.random() * len(_SUFFIX))] for _ in range(SUFFIX_LENGTH))
+    suffix = "".join(WORDLESS[int(entropy.random() * len(WORDLESS))] for _ in range(SUFFIX_LENGTH))
     return base[:GENERATED_BASE] + suffix
 
 
