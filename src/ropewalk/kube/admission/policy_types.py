@@ -224,19 +224,20 @@ class _Names:
 
     def __init__(self, kind: Declared, params: Declared | None, variables: Sequence[Object]) -> None:
         composed: dict[str, Declared] = {}
-        self._roots = [kind, _REQUEST, _NAMESPACE, *([params] if params is not None else ())]
-        self._roots.append(Declared(Type("struct", "kubernetes.variables"), fields=composed))
+        known = Declared(Type("struct", "kubernetes.variables"), fields=composed)
+        roots = [kind, _REQUEST, _NAMESPACE, known, *([params] if params is not None else ())]
+        self._structs = {name: part for root in roots for name, part in structs(root).items()}
         self._types = {
             "object": kind.type,
             "oldObject": kind.type,
             "request": _REQUEST.type,
             "namespaceObject": _NAMESPACE.type,
             "authorizer": parsed("Authorizer"),
-            "variables": self._roots[-1].type,
+            "variables": known.type,
         }
         if params is not None:
             self._types["params"] = params.type
-        for variable in variables:
+        for variable in variables:  # each may speak of those before it
             found, _ = self._checked(variable.get("expression") or "")
             composed[variable.get("name") or ""] = Declared(DYN if found is None else _kept(found.type_of(found.root)))
 
@@ -249,8 +250,7 @@ class _Names:
             tree = _PARSER.parse(text)
         except CompileError as error:
             return None, str(error).removeprefix("compilation failed: ")
-        known = {name: part for root in self._roots for name, part in structs(root).items()}
-        found = check(text, tree, self._types, known)
+        found = check(text, tree, self._types, self._structs)
         return (None, "\n".join(found.errors)) if found.errors else (found, "")
 
 
